@@ -1,0 +1,230 @@
+"""Rows of tokens packed end to end, and what a head sees of them.
+
+A batch holds no padding: the tokens of its rows lie one after the other, so that every linear
+layer, norm and adapter works on (N, D). Only attention and pooling know where a row starts.
+
+Dimensions: B rows, N tokens of all rows, T tokens of the longest row, D width.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import accumulate
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = ["Hidden", "Packed", "Packing", "Row"]
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One text, or one pair of texts, as the encoder reads it.
+
+    Attributes:
+        ids: Token ids, special tokens included.
+        positions: The position of each token; None stands for 0, 1, 2, ...
+        offsets: Start and end of each token, in characters of the text it comes from; (0, 0) for
+            special tokens. None where offsets were not asked for.
+        segments: For each token 0 or 1, the text it comes from, or -1 for special tokens. None
+            where offsets were not asked for.
+        n_dropped: How many tokens did not fit and were cut off.
+    """
+
+    ids: tuple[int, ...]
+    positions: tuple[int, ...] | None = None
+    offsets: tuple[tuple[int, int], ...] | None = None
+    segments: tuple[int, ...] | None = None
+    n_dropped: int = 0
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+
+@dataclass(frozen=True)
+class Packing:
+    """Where each row lies among the packed tokens.
+
+    Attributes:
+        lengths: Tokens of each row, in packed order; none is 0.
+    """
+
+    lengths: tuple[int, ...]
+
+    @cached_property
+    def starts(self) -> tuple[int, ...]:
+        """The first token of each row, and, last, the number of all tokens: B + 1 numbers."""
+        return (0, *accumulate(self.lengths))
+
+    @property
+    def n_rows(self) -> int:
+        """B."""
+        return len(self.lengths)
+
+    @property
+    def n_tokens(self) -> int:
+        """N."""
+        return self.starts[-1]
+
+    @cached_property
+    def row_of_token(self) -> Tensor:
+        """The row of each token. Shape: (N,), int64, on the CPU."""
+        return torch.repeat_interleave(
+            torch.arange(self.n_rows), torch.tensor(self.lengths, dtype=torch.long)
+        )
+
+    @cached_property
+    def column_of_token(self) -> Tensor:
+        """The place of each token within its row. Shape: (N,), int64, on the CPU."""
+        starts = torch.tensor(self.starts[:-1], dtype=torch.long)
+        return torch.arange(self.n_tokens) - starts[self.row_of_token]
+
+    def rows(self, start: int, stop: int) -> Packing:
+        """The packing of the rows from `start` up to but not including `stop`, alone."""
+        return Packing(self.lengths[start:stop])
+
+    def tokens(self, start: int, stop: int) -> slice:
+        """The tokens of the rows from `start` up to but not including `stop`."""
+        return slice(self.starts[start], self.starts[stop])
+
+    def first(self, values: Tensor) -> Tensor:
+        """The first token of each row. Shape: (N, D) -> (B, D)."""
+        starts = torch.tensor(self.starts[:-1], dtype=torch.long, device=values.device)
+        return values.index_select(0, starts)
+
+    def mean(self, values: Tensor) -> Tensor:
+        """The mean over the tokens of each row. Shape: (N, D) -> (B, D)."""
+        row_of_token = self.row_of_token.to(values.device)
+        sums = values.new_zeros(self.n_rows, values.shape[1]).index_add(0, row_of_token, values)
+        counts = torch.tensor(self.lengths, dtype=values.dtype, device=values.device)
+        return sums / counts.unsqueeze(1)
+
+    def max(self, values: Tensor) -> Tensor:
+        """The largest value over the tokens of each row. Shape: (N, D) -> (B, D)."""
+        if self.n_rows == 0:
+            return values.new_zeros(0, values.shape[1])
+        index = self.row_of_token.to(values.device).unsqueeze(1).expand_as(values)
+        lowest = values.new_full((self.n_rows, values.shape[1]), -torch.inf)
+        return lowest.scatter_reduce(0, index, values, "amax")
+
+    def padded(self, values: Tensor) -> Tensor:
+        """One row below the other, zeros behind the shorter ones. Shape: (N, D) -> (B, T, D)."""
+        longest = max(self.lengths, default=0)
+        index = (self.row_of_token.to(values.device), self.column_of_token.to(values.device))
+        padded = values.new_zeros(self.n_rows, longest, values.shape[1])
+        return padded.index_put(index, values)
+
+
+@dataclass(frozen=True)
+class Packed:
+    """What the encoder reads.
+
+    Attributes:
+        ids: Token ids. Shape: (N,), int64.
+        positions: Position of each token in its text. Shape: (N,), int64.
+        packing: Where each row lies.
+    """
+
+    ids: Tensor
+    positions: Tensor
+    packing: Packing
+
+    @classmethod
+    def of(cls, rows: Sequence[Row], device: torch.device | None = None) -> Packed:
+        """`rows` packed in their order."""
+        packing = Packing(tuple(len(row) for row in rows))
+        ids = torch.tensor([token for row in rows for token in row.ids], dtype=torch.long)
+        if all(row.positions is None for row in rows):
+            positions = packing.column_of_token
+        else:
+            positions = torch.tensor(
+                [place for row in rows for place in row.positions or range(len(row))],
+                dtype=torch.long,
+            )
+        return cls(ids.to(device), positions.to(device), packing)
+
+
+@dataclass(frozen=True)
+class Hidden:
+    """The hidden states of one head's rows, in the order of the head's examples.
+
+    The rows are picked out of the batch when they are asked for, so a head that reads one vector a
+    row never copies the others.
+
+    Attributes:
+        batch: Last hidden states of the whole batch. Shape: (N_batch, D).
+        batch_packing: Where each of the batch's rows lies.
+        index: The batch's row that each of this head's rows is.
+        batch_layers: The embeddings and every layer's hidden states, each (N_batch, D), or None
+            when the head did not ask for them.
+    """
+
+    batch: Tensor
+    batch_packing: Packing
+    index: tuple[int, ...]
+    batch_layers: tuple[Tensor, ...] | None = None
+
+    @classmethod
+    def of_rows(cls, tokens: Tensor, packing: Packing) -> Hidden:
+        """Hidden states of a batch that is this head's alone. Shape: tokens (N, D)."""
+        return cls(tokens, packing, tuple(range(packing.n_rows)))
+
+    @property
+    def n_rows(self) -> int:
+        """B, the rows of this head."""
+        return len(self.index)
+
+    @cached_property
+    def packing(self) -> Packing:
+        """Where each of this head's rows lies in `tokens`."""
+        return Packing(tuple(self.batch_packing.lengths[row] for row in self.index))
+
+    @cached_property
+    def tokens(self) -> Tensor:
+        """Last hidden states of this head's rows. Shape: (N, D)."""
+        return self._pick(self.batch)
+
+    @cached_property
+    def layers(self) -> tuple[Tensor, ...]:
+        """The embeddings and every layer's hidden states, each (N, D), lowest first.
+
+        Raises:
+            RuntimeError: The head does not declare `reads_layers = True`.
+        """
+        if self.batch_layers is None:
+            raise RuntimeError("hidden.layers is kept only for heads with `reads_layers = True`")
+        return tuple(self._pick(layer) for layer in self.batch_layers)
+
+    @property
+    def cls(self) -> Tensor:
+        """The first token of each row. Shape: (B, D)."""
+        starts = [self.batch_packing.starts[row] for row in self.index]
+        return self.batch.index_select(
+            0, torch.tensor(starts, dtype=torch.long, device=self.batch.device)
+        )
+
+    def mean(self) -> Tensor:
+        """The mean over the tokens of each row. Shape: (B, D)."""
+        return self.packing.mean(self.tokens)
+
+    def max(self) -> Tensor:
+        """The largest value over the tokens of each row. Shape: (B, D)."""
+        return self.packing.max(self.tokens)
+
+    def padded(self) -> Tensor:
+        """One row below the other, zeros behind the shorter ones. Shape: (B, T, D)."""
+        return self.packing.padded(self.tokens)
+
+    def _pick(self, values: Tensor) -> Tensor:
+        if self.index == tuple(range(self.batch_packing.n_rows)):
+            return values
+        starts = torch.tensor(
+            [self.batch_packing.starts[row] for row in self.index], dtype=torch.long
+        )
+        tokens = starts[self.packing.row_of_token] + self.packing.column_of_token
+        return values.index_select(0, tokens.to(values.device))

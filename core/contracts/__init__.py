@@ -1,0 +1,58 @@
+"""What plugins implement: heads, adapters, their configs, and the values they exchange."""
+
+from polyhead.contracts.activations import (
+    ACTIVATIONS,
+    Activation,
+    activation_of,
+    check_activation,
+)
+from polyhead.contracts.adapter import NO_TAPS, Adapter, LayerTaps, SublayerTap
+from polyhead.contracts.backbone import NamedBackbone
+from polyhead.contracts.config import (
+    AdapterConfig,
+    HeadConfig,
+    explain,
+    parse_config_string,
+    validate_config,
+)
+from polyhead.contracts.events import TrainEvent
+from polyhead.contracts.head import (
+    Encoded,
+    Example,
+    Head,
+    HeadOutput,
+    Metrics,
+    Prediction,
+    targets_of,
+)
+from polyhead.contracts.shape import EncoderShape
+from polyhead.tokenizer import TextSettings, Tokenizer, Truncation
+
+__all__ = [
+    "ACTIVATIONS",
+    "NO_TAPS",
+    "Activation",
+    "Adapter",
+    "AdapterConfig",
+    "Encoded",
+    "EncoderShape",
+    "Example",
+    "Head",
+    "HeadConfig",
+    "HeadOutput",
+    "LayerTaps",
+    "Metrics",
+    "NamedBackbone",
+    "Prediction",
+    "SublayerTap",
+    "TextSettings",
+    "Tokenizer",
+    "TrainEvent",
+    "Truncation",
+    "activation_of",
+    "check_activation",
+    "explain",
+    "parse_config_string",
+    "targets_of",
+    "validate_config",
+]

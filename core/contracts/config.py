@@ -1,0 +1,140 @@
+"""Configurations of heads and adapters, and the strings that stand for them.
+
+A config string is a name and, in brackets, the fields that differ: `seq_bn`,
+`seq_bn[reduction_factor=8]`, `classification[layers=1,dropout=0.2]`.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from polyhead.errors import ConfigError, shown
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+__all__ = [
+    "AdapterConfig",
+    "HeadConfig",
+    "explain",
+    "parse_config_string",
+    "validate_config",
+]
+
+_STRING = re.compile(r"\s*(?P<name>[^\[\]\s]+)\s*(?:\[(?P<fields>.*)\])?\s*", re.DOTALL)
+_FIELD_START = re.compile(r"\s*(?P<key>[A-Za-z_]\w*)\s*=")
+_WORDS = {"true": True, "false": False, "none": None, "null": None}
+
+
+class _Config(BaseModel):
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", allow_inf_nan=False, validate_default=True
+    )
+
+
+class HeadConfig(_Config):
+    """Base of every head's configuration: immutable, unknown fields refused."""
+
+
+class AdapterConfig(_Config):
+    """Base of every adapter's configuration: immutable, unknown fields refused."""
+
+
+ConfigT = TypeVar("ConfigT", bound=BaseModel)
+
+
+def validate_config(config_class: type[ConfigT], fields: Mapping[str, Any], what: str) -> ConfigT:
+    """The config that `fields` describe.
+
+    Args:
+        config_class: The pydantic model to build.
+        fields: Its fields by name.
+        what: What is configured, for the message: "head kind 'classification'".
+
+    Raises:
+        ConfigError: A field is unknown, missing or out of range; the message names each.
+    """
+    try:
+        return config_class.model_validate(dict(fields))
+    except ValidationError as error:
+        known = ", ".join(config_class.model_fields)
+        unknown = any(problem["type"] == "extra_forbidden" for problem in error.errors())
+        hint = f" The fields of {what} are: {known}." if unknown else ""
+        raise ConfigError(f"{what}: {explain(error)}.{hint}") from None
+
+
+def explain(error: ValidationError) -> str:
+    """What is wrong, in one line: `layers: Input should be greater than 0 (got -1)`."""
+    return "; ".join(_problems(error))
+
+
+def _problems(error: ValidationError) -> Iterator[str]:
+    for problem in error.errors(include_url=False):
+        place = ".".join(str(part) for part in problem["loc"])
+        if problem["type"] == "extra_forbidden":
+            yield f"unknown field {place!r}"
+        elif problem["type"] == "missing":
+            yield f"field {place!r} is missing"
+        else:
+            message = problem["msg"].removeprefix("Value error, ")
+            given = f" (got {shown(problem['input'])})" if place else ""
+            yield f"{place}: {message}{given}" if place else message
+
+
+def parse_config_string(text: str) -> tuple[str, dict[str, Any]]:
+    """The name and the fields that a config string gives.
+
+    Values are Python literals; a bare word is a string, and `true`, `false`, `none` are understood.
+
+    Returns:
+        The name in front of the brackets, and the fields inside them (none without brackets).
+
+    Raises:
+        ConfigError: The string is not of that form.
+    """
+    match = _STRING.fullmatch(text)
+    if match is None:
+        raise ConfigError(
+            f"{text!r} is not a config string; write a name, or name[field=value,field=value]."
+        )
+    fields: dict[str, Any] = {}
+    for part in _split(match["fields"] or ""):
+        start = _FIELD_START.match(part)
+        if start is None:
+            raise ConfigError(f"{text!r}: {part.strip()!r} is not of the form field=value.")
+        if start["key"] in fields:
+            raise ConfigError(f"{text!r}: the field {start['key']!r} is given twice.")
+        fields[start["key"]] = _value(part[start.end() :].strip())
+    return match["name"], fields
+
+
+def _split(fields: str) -> Iterator[str]:
+    """`fields` cut at the commas that stand outside brackets and quotes."""
+    depth, quote, start = 0, "", 0
+    for place, character in enumerate(fields):
+        if quote:
+            quote = "" if character == quote else quote
+        elif character in "\"'":
+            quote = character
+        elif character in "([{":
+            depth += 1
+        elif character in ")]}":
+            depth -= 1
+        elif character == "," and depth == 0:
+            yield fields[start:place]
+            start = place + 1
+    if fields[start:].strip():
+        yield fields[start:]
+
+
+def _value(text: str) -> object:
+    if text.lower() in _WORDS:
+        return _WORDS[text.lower()]
+    try:
+        return ast.literal_eval(text)
+    except (ValueError, SyntaxError):
+        return text

@@ -1,0 +1,220 @@
+"""What a head is: from examples to rows, from hidden states to typed answers.
+
+For a batch of examples: `encode` makes rows, the encoder makes hidden states of them, `forward`
+makes the output, and `loss` (training), `decode` (prediction) or `metrics` (evaluation) read it.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import torch
+from pydantic import BaseModel, ConfigDict, ValidationError
+from torch import Tensor, nn
+
+from polyhead.contracts.adapter import check_contract
+from polyhead.contracts.config import HeadConfig, explain, validate_config
+from polyhead.errors import ContractError, InputError
+
+if TYPE_CHECKING:
+    from polyhead.batch import Hidden, Row
+    from polyhead.contracts.shape import EncoderShape
+    from polyhead.tokenizer import Tokenizer
+
+__all__ = ["Encoded", "Example", "Head", "HeadOutput", "Metrics", "Prediction", "targets_of"]
+
+HeadOutput = Tensor | dict[str, Tensor]
+"""What a head computes: logits, or several named tensors."""
+
+
+class Example(BaseModel):
+    """Base of every head's example: what a user writes in one line of a data file.
+
+    Attributes:
+        target_fields: The fields that hold what is to be predicted: needed in training, not read in
+            prediction.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    target_fields: ClassVar[tuple[str, ...]] = ("label",)
+
+
+_Example = Example  # Head.Example hides the name inside the class
+
+
+class Prediction(BaseModel):
+    """Base of every head's answer for one example: typed, JSON-ready."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """One example, ready for the encoder.
+
+    Attributes:
+        example: The example itself.
+        rows: Its rows: one for most heads; windows of a long text or the choices of a question
+            are several.
+        target: What `loss` compares with, or None for an example without label. The targets of a
+            batch are concatenated along the first dimension.
+    """
+
+    example: Example
+    rows: tuple[Row, ...]
+    target: Tensor | None = None
+
+
+class Metrics(ABC):
+    """Collects outputs and tells how good they were.
+
+    Attributes:
+        primary: The figure of `compute` by which the best checkpoint is chosen.
+        higher_is_better: The direction of `primary`.
+    """
+
+    primary: ClassVar[str]
+    higher_is_better: ClassVar[bool] = True
+
+    @abstractmethod
+    def update(self, output: HeadOutput, encoded: Sequence[Encoded]) -> None:
+        """Takes in the output of a batch and the labelled examples it belongs to."""
+
+    @abstractmethod
+    def compute(self) -> dict[str, float]:
+        """The figures over all batches so far, by their names in the field."""
+
+
+class Head(nn.Module, ABC):
+    """One task's own parameters on top of the encoder.
+
+    It holds no state of a call: many threads use one head at once.
+
+    Attributes:
+        kind: The name it is registered under.
+        Config: Its configuration class.
+        Example: Its example class; the fields' order is that of a tuple given in its place.
+        reads_layers: Whether it reads `hidden.layers`, all layers' hidden states.
+        config: What this head was built from.
+    """
+
+    kind: ClassVar[str]
+    Config: ClassVar[type[HeadConfig]]
+    Example: ClassVar[type[Example]]
+    reads_layers: ClassVar[bool] = False
+    config: HeadConfig
+
+    def __init__(self, config: HeadConfig, shape: EncoderShape) -> None:
+        """Builds the head with fresh weights.
+
+        Args:
+            config: An instance of `Config`.
+            shape: The sizes of the encoder it will be used with.
+        """
+        super().__init__()
+        self.config = config
+        self.shape = shape
+
+    def __init_subclass__(cls, **kwargs: object) -> None:
+        super().__init_subclass__(**kwargs)
+        check_contract(cls, HeadConfig)
+        if "Example" in cls.__dict__ and not issubclass(cls.Example, Example):
+            raise ContractError(
+                f"{cls.__qualname__}.Example must be a subclass of polyhead.Example."
+            )
+
+    @classmethod
+    def configure(cls, options: Mapping[str, Any], examples: Sequence[Any]) -> HeadConfig:
+        """The config of a new task: what the user gave, completed from the training examples.
+
+        Raises:
+            ConfigError: An option is unknown or out of range.
+            InputError: The examples do not make a task of this kind.
+        """
+        del examples  # nothing to learn from them by default
+        return validate_config(cls.Config, options, f"head kind {cls.kind!r}")
+
+    @classmethod
+    def parse(cls, value: object) -> _Example:
+        """The example that `value` stands for.
+
+        Args:
+            value: An example, a mapping of its fields, a tuple of its first fields in order, or the
+                first field alone.
+
+        Raises:
+            InputError: It is none of these.
+        """
+        if isinstance(value, cls.Example):
+            return value
+        if isinstance(value, Mapping):
+            fields = dict(value)
+        else:
+            values = value if isinstance(value, tuple) else (value,)
+            fields = dict(zip(cls.Example.model_fields, values, strict=False))
+            if len(values) > len(fields):
+                raise InputError(f"an example of {cls.kind!r} takes at most {len(fields)} values.")
+        try:
+            return cls.Example.model_validate(fields)
+        except ValidationError as error:
+            raise InputError(f"not an example of {cls.kind!r}: {explain(error)}.") from None
+
+    # Any, not Example: a subclass names its own example class here
+    @abstractmethod
+    def encode(self, examples: Sequence[Any], tokenizer: Tokenizer) -> list[Encoded]:
+        """Rows of each example, and its target where it is labelled.
+
+        Args:
+            examples: Instances of `Example`.
+            tokenizer: It holds the task's text settings.
+
+        Raises:
+            InputError: A text is empty or too long, or a label is unknown.
+        """
+
+    @abstractmethod
+    def forward(self, hidden: Hidden) -> HeadOutput:
+        """What the head computes from the hidden states of a batch's rows."""
+
+    def targets(self, labels: Tensor, mask: Tensor) -> Tensor:
+        """The targets that a padded batch's `labels` stand for.
+
+        Args:
+            labels: As the tensor call takes them; for a head that answers once a row, (B,).
+            mask: Which tokens are there. Shape: (B, T), bool.
+
+        Raises:
+            InputError: They do not fit the head or the batch.
+        """
+        if labels.shape[:1] != mask.shape[:1]:
+            raise InputError(
+                f"labels of shape {tuple(labels.shape)} do not fit a batch of {len(mask)} rows."
+            )
+        return labels
+
+    @abstractmethod
+    def loss(self, output: HeadOutput, targets: Tensor) -> Tensor:
+        """The mean loss over the batch. Shape: ()."""
+
+    @abstractmethod
+    def decode(self, output: HeadOutput, encoded: Sequence[Encoded]) -> list[Prediction]:
+        """One answer an example, in their order."""
+
+    @abstractmethod
+    def metrics(self) -> Metrics:
+        """A fresh collector."""
+
+
+def targets_of(encoded: Sequence[Encoded]) -> Tensor:
+    """The targets of a batch, concatenated.
+
+    Raises:
+        InputError: An example has no label.
+    """
+    targets = [item.target for item in encoded if item.target is not None]
+    if len(targets) < len(encoded):
+        raise InputError(f"{len(encoded) - len(targets)} of {len(encoded)} examples have no label.")
+    return torch.cat(targets)

@@ -1,0 +1,232 @@
+"""Every error that polyhead raises on purpose.
+
+    PolyheadError
+    ├── UnknownNameError (LookupError)
+    │   ├── UnknownAdapterError
+    │   ├── UnknownHeadError
+    │   ├── UnknownTaskError
+    │   ├── UnknownKindError
+    │   └── UnknownBackboneError
+    ├── NameTakenError (ValueError)
+    ├── InvalidNameError (ValueError)
+    ├── DuplicateKindError (ValueError)
+    ├── ContractError (TypeError)
+    ├── ConfigError (ValueError)
+    ├── InputError (ValueError)
+    │   └── DataError
+    ├── CheckpointError (ValueError)
+    │   └── DownloadError
+    ├── ArtifactError (ValueError)
+    │   ├── BackboneMismatchError
+    │   └── NewerFormatError
+    ├── TrainError (ArithmeticError)
+    ├── WriteError (OSError)
+    │   └── OutputExistsError
+    └── MissingExtraError (ImportError)
+
+A message states the fact, the alternatives and the remedy, in one line. Each class also inherits
+the builtin that callers already catch.
+"""
+
+from __future__ import annotations
+
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, ClassVar
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+__all__ = [
+    "ArtifactError",
+    "BackboneMismatchError",
+    "CheckpointError",
+    "ConfigError",
+    "ContractError",
+    "DataError",
+    "DownloadError",
+    "DuplicateKindError",
+    "InputError",
+    "InvalidNameError",
+    "MissingExtraError",
+    "NameTakenError",
+    "NewerFormatError",
+    "OutputExistsError",
+    "PolyheadError",
+    "TrainError",
+    "UnknownAdapterError",
+    "UnknownBackboneError",
+    "UnknownHeadError",
+    "UnknownKindError",
+    "UnknownNameError",
+    "UnknownTaskError",
+    "WriteError",
+    "shown",
+]
+
+_MOST_NAMES_SHOWN = 12
+
+
+class PolyheadError(Exception):
+    """Base of all errors raised by polyhead."""
+
+
+class UnknownNameError(PolyheadError, LookupError):
+    """A name that is not there.
+
+    Attributes:
+        name: What was asked for.
+        known: What there is, sorted.
+    """
+
+    what: ClassVar[str] = "name"
+    where: ClassVar[str] = "this model has"
+
+    def __init__(self, name: str, known: Iterable[str], remedy: str) -> None:
+        self.name = name
+        self.known = sorted(known)
+        close = get_close_matches(name, self.known, n=1)
+        hint = f" Did you mean {close[0]!r}?" if close else ""
+        super().__init__(
+            f"no {self.what} {name!r}; {self.where}: {_listing(self.known)}.{hint} "
+            f"{remedy}".rstrip()
+        )
+
+
+class UnknownAdapterError(UnknownNameError):
+    """No adapter of that name in the model."""
+
+    what = "adapter"
+
+
+class UnknownHeadError(UnknownNameError):
+    """No head of that name in the model."""
+
+    what = "head"
+
+
+class UnknownTaskError(UnknownNameError):
+    """No task of that name in the model."""
+
+    what = "task"
+
+
+class UnknownKindError(UnknownNameError):
+    """No installed plugin provides that kind of head or adapter."""
+
+    what = "kind"
+    where = "installed"
+
+    def __init__(self, what: str, name: str, known: Iterable[str], remedy: str) -> None:
+        self.what = what  # type: ignore[misc]  # one class serves both heads and adapters
+        super().__init__(name, known, remedy)
+
+
+class UnknownBackboneError(UnknownNameError):
+    """Neither a folder, nor a named backbone, nor something that can be a hub id."""
+
+    what = "backbone"
+    where = "named ones"
+
+
+class NameTakenError(PolyheadError, ValueError):
+    """An adapter, head or task of that name is already in the model."""
+
+
+class InvalidNameError(PolyheadError, ValueError):
+    """A name that cannot be a file name and a module name on every system."""
+
+
+class DuplicateKindError(PolyheadError, ValueError):
+    """Two plugins claim one kind, preset or backbone name."""
+
+
+class ContractError(PolyheadError, TypeError):
+    """A plugin's class does not do what its contract asks for."""
+
+
+class ConfigError(PolyheadError, ValueError):
+    """A configuration that is not understood or out of range."""
+
+
+class InputError(PolyheadError, ValueError):
+    """Texts, tensors or labels that cannot be used as given."""
+
+
+class DataError(InputError):
+    """A data file, or one line of it, that cannot be used.
+
+    Attributes:
+        path: The file.
+        line: Its line, counted from 1, or None when it is the file as a whole.
+    """
+
+    def __init__(self, path: object, message: str, line: int | None = None) -> None:
+        self.path = str(path)
+        self.line = line
+        place = self.path if line is None else f"{self.path}, line {line}"
+        super().__init__(f"{place}: {message}")
+
+
+class CheckpointError(PolyheadError, ValueError):
+    """A backbone checkpoint that is missing, incomplete or of another architecture."""
+
+
+class DownloadError(CheckpointError):
+    """The hub could not be asked, or has no such repository, revision or file."""
+
+
+class ArtifactError(PolyheadError, ValueError):
+    """A saved adapter, head or task that is damaged or is not what it claims to be."""
+
+
+class BackboneMismatchError(ArtifactError):
+    """An artifact that was trained on another backbone than the one loaded."""
+
+
+class NewerFormatError(ArtifactError):
+    """An artifact written in a format newer than this version reads."""
+
+
+class TrainError(PolyheadError, ArithmeticError):
+    """A training run whose loss or gradient became infinite or no number.
+
+    Attributes:
+        best_epoch: The epoch whose weights the model holds; 0 for those from before the run.
+    """
+
+    def __init__(self, message: str, best_epoch: int) -> None:
+        self.best_epoch = best_epoch
+        super().__init__(message)
+
+
+class WriteError(PolyheadError, OSError):
+    """A result could not be written; what was there before is untouched."""
+
+
+class OutputExistsError(WriteError):
+    """The place to write to is taken, and overwriting was not asked for."""
+
+
+class MissingExtraError(PolyheadError, ImportError):
+    """An optional dependency is not installed."""
+
+    def __init__(self, package: str, extra: str, purpose: str) -> None:
+        self.extra = extra
+        super().__init__(
+            f"{purpose} needs the package {package!r}; install it with: pip install "
+            f"'polyhead[{extra}]'"
+        )
+
+
+def shown(value: object, most: int = 60) -> str:
+    """`value` as a message shows it: its repr, cut to `most` characters."""
+    text = repr(value)
+    return text if len(text) <= most else text[: most - 3] + "..."
+
+
+def _listing(names: list[str]) -> str:
+    if not names:
+        return "none"
+    first = ", ".join(repr(name) for name in names[:_MOST_NAMES_SHOWN])
+    rest = len(names) - _MOST_NAMES_SHOWN
+    return first if rest <= 0 else f"{first} and {rest} more"
