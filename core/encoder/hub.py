@@ -1,0 +1,133 @@
+"""Fetching a checkpoint from the Hugging Face hub, through its own client and cache."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from polyhead.encoder.weights import INDEX_FILES, WEIGHT_FILES, shards_of
+from polyhead.errors import DownloadError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+__all__ = ["HubOptions", "download_checkpoint"]
+
+_TOKENIZER_FILES = ("tokenizer.json", "vocab.txt", "tokenizer_config.json")
+
+
+@dataclass(frozen=True)
+class HubOptions:
+    """How to ask the hub.
+
+    Attributes:
+        revision: A branch, tag or commit; the default branch when None.
+        cache_dir: Where downloads are kept; the client's own place when None.
+        local_files_only: Whether to use the cache alone. The client's environment variable
+            HF_HUB_OFFLINE=1 does the same.
+        token: For private repositories; the one the client stores when None.
+    """
+
+    revision: str | None = None
+    cache_dir: str | Path | None = None
+    local_files_only: bool = False
+    token: str | None = None
+
+
+def download_checkpoint(repo_id: str, options: HubOptions) -> Path:
+    """The folder in the cache that holds config, weights and tokenizer of one commit.
+
+    Only what is needed is fetched: safetensors where there are any, else `.bin`.
+
+    Raises:
+        DownloadError: There is no such repository, revision or file, or the hub cannot be reached
+            and the cache does not have it.
+    """
+    config = _fetch(repo_id, "config.json", options)
+    if config is None:
+        raise DownloadError(f"the hub repository {repo_id!r} has no config.json.")
+    folder = config.parent
+    # the rest comes from the same commit, even if the branch moves meanwhile
+    options = HubOptions(folder.name, options.cache_dir, options.local_files_only, options.token)
+    _fetch_weights(repo_id, options)
+    for name in _TOKENIZER_FILES:
+        _fetch(repo_id, name, options)
+    return folder
+
+
+def _fetch_weights(repo_id: str, options: HubOptions) -> None:
+    for whole, index in zip(WEIGHT_FILES, INDEX_FILES, strict=True):
+        if _fetch(repo_id, whole, options) is not None:
+            return
+        found = _fetch(repo_id, index, options)
+        if found is not None:
+            _fetch_all(repo_id, shards_of(found), options)
+            return
+    raise DownloadError(f"the hub repository {repo_id!r} has neither {' nor '.join(WEIGHT_FILES)}.")
+
+
+def _fetch_all(repo_id: str, names: Iterable[str], options: HubOptions) -> None:
+    for name in names:
+        if _fetch(repo_id, name, options) is None:
+            raise DownloadError(f"the hub repository {repo_id!r} lists {name} and lacks it.")
+
+
+def _fetch(repo_id: str, name: str, options: HubOptions) -> Path | None:
+    """One file's place in the cache, or None where the repository has no such file."""
+    # imported here: the client takes a while to import, and most backbones are local
+    from huggingface_hub import hf_hub_download  # noqa: PLC0415
+    from huggingface_hub.errors import (  # noqa: PLC0415
+        EntryNotFoundError,
+        HfHubHTTPError,
+        HFValidationError,
+        LocalEntryNotFoundError,
+        RepositoryNotFoundError,
+        RevisionNotFoundError,
+    )
+
+    try:
+        path = hf_hub_download(
+            repo_id,
+            name,
+            revision=options.revision,
+            cache_dir=options.cache_dir,
+            local_files_only=options.local_files_only,
+            token=options.token,
+        )
+    except LocalEntryNotFoundError:
+        _check_offline(repo_id, name, options)
+        return None
+    except EntryNotFoundError:
+        return None
+    except RepositoryNotFoundError:
+        raise DownloadError(
+            f"the hub has no repository {repo_id!r}, or it is private and needs a token."
+        ) from None
+    except RevisionNotFoundError:
+        raise DownloadError(
+            f"the hub repository {repo_id!r} has no revision {options.revision!r}."
+        ) from None
+    except (HFValidationError, HfHubHTTPError, OSError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise DownloadError(f"{repo_id!r} could not be fetched from the hub: {reason}") from None
+    return Path(path)
+
+
+def _check_offline(repo_id: str, name: str, options: HubOptions) -> None:
+    """Accepts that a file is not cached when offline and the repository itself is."""
+    from huggingface_hub import constants  # noqa: PLC0415
+
+    offline = options.local_files_only or constants.HF_HUB_OFFLINE
+    if offline and name != "config.json":
+        return
+    if offline:
+        raise DownloadError(
+            f"{repo_id!r} is not in the cache and the hub may not be asked (offline); fetch it "
+            "once "
+            "without the offline flag, or give a local folder."
+        )
+    raise DownloadError(
+        f"the hub cannot be reached and {name} of {repo_id!r} is not in the cache; give a local "
+        "folder, or try again with a connection."
+    )
