@@ -1,0 +1,89 @@
+"""The order in which a batch's rows are computed.
+
+Rows are sorted by adapter, then length: each adapter owns one contiguous slice of tokens and works
+on a view of it, and rows of equal length lie side by side for attention. A row that is asked for
+several times, by heads that share an adapter, is computed once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from typing import TYPE_CHECKING
+
+from polyhead.batch import Packed, Packing, Row
+
+if TYPE_CHECKING:
+    import torch
+
+__all__ = ["Plan", "Segment"]
+
+
+@dataclass(frozen=True)
+class Segment:
+    """Neighbouring rows with the same adapter.
+
+    Attributes:
+        adapter: Its name, or None for the bare encoder.
+        start: Its first row.
+        stop: The row behind its last.
+    """
+
+    adapter: str | None
+    start: int
+    stop: int
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Which rows are computed, in which order, under which adapter.
+
+    Attributes:
+        rows: The distinct rows in packed order.
+        segments: The adapters' slices of them, in packed order.
+        place: For each row asked for, where it lies among `rows`.
+        packing: Where each row's tokens lie.
+    """
+
+    rows: tuple[Row, ...]
+    segments: tuple[Segment, ...]
+    place: tuple[int, ...]
+    packing: Packing
+
+    @classmethod
+    def of(cls, rows: Sequence[Row], adapters: Sequence[str | None]) -> Plan:
+        """The plan for `rows`, each under the adapter at its place in `adapters`."""
+        rank = {adapter: number for number, adapter in enumerate(dict.fromkeys(adapters))}
+        keys = [
+            (rank[adapter], len(row), row.ids, row.positions or ())
+            for row, adapter in zip(rows, adapters, strict=True)
+        ]
+        # by adapter and length alone: sorting by tokens too would only cost time
+        order = sorted(range(len(rows)), key=lambda number: keys[number][:2])
+        place_of: dict[tuple[object, ...], int] = {}
+        distinct: list[int] = []
+        for number in order:
+            if keys[number] not in place_of:
+                place_of[keys[number]] = len(distinct)
+                distinct.append(number)
+        return cls(
+            rows=tuple(rows[number] for number in distinct),
+            segments=_segments([adapters[number] for number in distinct]),
+            place=tuple(place_of[key] for key in keys),
+            packing=Packing(tuple(len(rows[number]) for number in distinct)),
+        )
+
+    def packed(self, device: torch.device) -> Packed:
+        """The tokens of the plan's rows, as the encoder reads them."""
+        return Packed.of(self.rows, device)
+
+
+def _segments(adapters: Sequence[str | None]) -> tuple[Segment, ...]:
+    segments = []
+    start = 0
+    for adapter, group in groupby(adapters):
+        stop = start + len(list(group))
+        segments.append(Segment(adapter, start, stop))
+        start = stop
+    return tuple(segments)
