@@ -1,0 +1,131 @@
+"""Writing so that a reader sees the old state or the new one, and nothing in between."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from polyhead.errors import OutputExistsError, WriteError
+
+__all__ = ["check_free", "write_file", "write_folder"]
+
+
+def check_free(path: Path, *, overwrite: bool, marker: str | None = None) -> None:
+    """Refuses a place that is taken.
+
+    Args:
+        path: The file or folder to be written.
+        overwrite: Whether what is there may be replaced.
+        marker: For a folder, the file by which it is known as one of ours; a folder without it is
+            not replaced even so.
+
+    Raises:
+        OutputExistsError: It is taken.
+    """
+    if not os.path.lexists(path):
+        return
+    if path.is_dir() and not any(path.iterdir()):
+        return
+    if not overwrite:
+        raise OutputExistsError(f"{path} exists; choose another place, or ask to overwrite it.")
+    if marker is not None and not (path / marker).is_file():
+        raise OutputExistsError(f"{path} exists and holds no {marker}, so it is not overwritten.")
+
+
+def write_file(path: Path, content: bytes) -> None:
+    """Writes `content` to `path`, making its folder where it is missing.
+
+    Raises:
+        WriteError: It could not be written; what was at `path` before is untouched.
+    """
+    with _reported(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        temporary = Path(name)
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                _write_through(file.fileno(), content)
+            _use_default_mode(temporary, directory=False)
+            temporary.replace(path)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
+        _sync_folder(path.parent)
+
+
+def write_folder(path: Path, files: Mapping[str, bytes]) -> None:
+    """Writes a folder that holds `files`, in place of what may be at `path`.
+
+    Raises:
+        WriteError: It could not be written; what was at `path` before is untouched.
+    """
+    with _reported(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}."))
+        try:
+            for name, content in files.items():
+                with (temporary / name).open("wb") as file:
+                    _write_through(file.fileno(), content)
+            _use_default_mode(temporary, directory=True)
+            _sync_folder(temporary)
+            _swap_in(temporary, path)
+        except BaseException:
+            shutil.rmtree(temporary, ignore_errors=True)
+            raise
+        _sync_folder(path.parent)
+
+
+def _swap_in(temporary: Path, path: Path) -> None:
+    if not path.exists():
+        temporary.rename(path)
+        return
+    # a folder cannot be renamed over a full one: the old one steps aside, and back if need be
+    aside = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}.")) / path.name
+    path.rename(aside)
+    try:
+        temporary.rename(path)
+    except BaseException:
+        aside.rename(path)
+        raise
+    finally:
+        if path.exists():
+            shutil.rmtree(aside.parent, ignore_errors=True)
+
+
+def _write_through(descriptor: int, content: bytes) -> None:
+    view = memoryview(content)
+    while view:
+        view = view[os.write(descriptor, view) :]
+    os.fsync(descriptor)
+
+
+def _use_default_mode(path: Path, *, directory: bool) -> None:
+    """Temporary files are private; what stays has the mode any new file would have."""
+    mask = os.umask(0)
+    os.umask(mask)
+    path.chmod((0o777 if directory else 0o666) & ~mask)
+
+
+def _sync_folder(folder: Path) -> None:
+    if os.name == "nt":
+        return  # a folder cannot be opened there, and renames are durable without it
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def _reported(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except WriteError:
+        raise
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise WriteError(f"{path} could not be written: {reason}. Nothing was changed.") from error

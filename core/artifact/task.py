@@ -1,0 +1,180 @@
+"""A task's folder: head, adapter, `task.json` and a model card."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from polyhead.artifact.card import model_card
+from polyhead.artifact.manifest import FileInfo, Manifest, TaskManifest, parse
+from polyhead.artifact.storage import check_free, write_folder
+from polyhead.artifact.tensorfile import read_manifest, tensor_file
+from polyhead.errors import ArtifactError
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from polyhead.contracts import TextSettings
+
+__all__ = [
+    "ADAPTER_FILE",
+    "HEAD_FILE",
+    "TASK_FILE",
+    "SavedTask",
+    "check_task_files",
+    "find_tasks",
+    "read_task",
+    "write_task",
+]
+
+ADAPTER_FILE: Final = "adapter.safetensors"
+HEAD_FILE: Final = "head.safetensors"
+TASK_FILE: Final = "task.json"
+CARD_FILE: Final = "README.md"
+
+
+@dataclass(frozen=True)
+class SavedTask:
+    """A task's folder, its headers read and checked.
+
+    Attributes:
+        folder: Where it lies.
+        manifest: Of the task.
+        head: Of its head.
+        adapter: Of its adapter, or None for a head on the bare encoder.
+    """
+
+    folder: Path
+    manifest: TaskManifest
+    head: Manifest
+    adapter: Manifest | None
+
+    @property
+    def n_bytes(self) -> int:
+        """Bytes of both weight files."""
+        adapter = self.manifest.adapter
+        return self.manifest.head.n_bytes + (adapter.n_bytes if adapter is not None else 0)
+
+
+def write_task(
+    folder: Path,
+    head: tuple[nn.Module, Manifest],
+    adapter: tuple[nn.Module, Manifest] | None,
+    text: TextSettings,
+    *,
+    overwrite: bool,
+    training: Mapping[str, Any] | None = None,
+    files: Mapping[str, str] | None = None,
+) -> TaskManifest:
+    """Writes the folder, all of it or nothing.
+
+    Args:
+        folder: Where to; the task is named as the head's manifest is.
+        head: The head and its manifest, whose metrics become the task's.
+        adapter: The adapter and its manifest, or None.
+        text: How the task's texts are read.
+        overwrite: Whether a task that lies there may be replaced.
+        training: How it was trained, for the manifest and the card.
+        files: Further text files by name.
+
+    Returns:
+        What was written to task.json.
+
+    Raises:
+        OutputExistsError: The folder exists.
+        WriteError: It could not be written; nothing was changed.
+        ArtifactError: A weight is not finite.
+    """
+    check_free(folder, overwrite=overwrite, marker=TASK_FILE)
+    contents = {HEAD_FILE: tensor_file(*head)}
+    if adapter is not None:
+        contents[ADAPTER_FILE] = tensor_file(*adapter)
+    manifest = TaskManifest(
+        name=head[1].name,
+        metrics=head[1].metrics,
+        text=text,
+        head=_file_info(contents[HEAD_FILE]),
+        adapter=_file_info(contents[ADAPTER_FILE]) if adapter is not None else None,
+        backbone=head[1].backbone,
+        training=dict(training or {}),
+    )
+    card = model_card(manifest, head[1], adapter[1] if adapter is not None else None)
+    texts = {TASK_FILE: manifest.model_dump_json(indent=2) + "\n", CARD_FILE: card, **(files or {})}
+    contents.update({name: content.encode() for name, content in texts.items()})
+    write_folder(folder, contents)
+    return manifest
+
+
+def read_task(folder: Path) -> SavedTask:
+    """What a task's folder holds; no tensor is read.
+
+    Raises:
+        ArtifactError: It is no task, or a file is missing, damaged or of another backbone.
+        NewerFormatError: It was written in a later version of the format.
+    """
+    path = folder / TASK_FILE
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        problem = (
+            "is not a task's folder: it has no task.json" if folder.is_dir() else "is no folder"
+        )
+        raise ArtifactError(f"{folder} {problem}.") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ArtifactError(f"{path} cannot be read: {error}.") from None
+    manifest = parse(text, TaskManifest, path)
+    head = _read_part(folder / HEAD_FILE, "head", manifest)
+    adapter = (
+        _read_part(folder / ADAPTER_FILE, "adapter", manifest)
+        if manifest.adapter is not None
+        else None
+    )
+    return SavedTask(folder, manifest, head, adapter)
+
+
+def check_task_files(saved: SavedTask) -> None:
+    """Compares the weight files with the digests in task.json.
+
+    Raises:
+        ArtifactError: A file is not the one that the task was saved with.
+    """
+    files = {HEAD_FILE: saved.manifest.head, ADAPTER_FILE: saved.manifest.adapter}
+    for name, info in files.items():
+        if info is not None and _file_info((saved.folder / name).read_bytes()) != info:
+            raise ArtifactError(
+                f"{saved.folder / name} is not the file this task was saved with: its digest "
+                "differs."
+            )
+
+
+def find_tasks(folder: Path) -> list[Path]:
+    """The tasks' folders directly inside `folder`, sorted; `folder` itself where it is one.
+
+    Raises:
+        ArtifactError: There is no such folder.
+    """
+    if not folder.is_dir():
+        raise ArtifactError(f"{folder} is not a folder.")
+    if (folder / TASK_FILE).is_file():
+        return [folder]
+    return sorted(
+        path.parent
+        for path in folder.glob(f"*/{TASK_FILE}")
+        if not path.parent.name.startswith(".")
+    )
+
+
+def _read_part(path: Path, artifact: str, task: TaskManifest) -> Manifest:
+    manifest = read_manifest(path)
+    if manifest.artifact != artifact:
+        raise ArtifactError(f"{path} holds a {manifest.artifact} and not a {artifact}.")
+    if manifest.backbone.fingerprint != task.backbone.fingerprint:
+        raise ArtifactError(f"{path} belongs to another backbone than the task it lies in.")
+    return manifest
+
+
+def _file_info(content: bytes) -> FileInfo:
+    return FileInfo(sha256=hashlib.sha256(content).hexdigest(), n_bytes=len(content))

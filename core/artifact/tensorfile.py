@@ -1,0 +1,112 @@
+"""One adapter or head in one safetensors file, its manifest in the file's metadata."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+
+from polyhead.artifact.manifest import Manifest, parse
+from polyhead.errors import ArtifactError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from torch import Tensor, nn
+
+__all__ = ["read_manifest", "read_tensors", "tensor_file"]
+
+_METADATA_KEY: Final = "polyhead"
+_SHOWN_NAMES: Final = 3
+
+
+def tensor_file(module: nn.Module, manifest: Manifest) -> bytes:
+    """The content of the file for `module`.
+
+    Raises:
+        ArtifactError: A weight is not finite: saved, it could not be loaded again.
+    """
+    tensors = {
+        name: weight.detach().cpu().contiguous() for name, weight in module.state_dict().items()
+    }
+    _check_finite(tensors, f"{manifest.artifact} {manifest.name!r}")
+    return save(tensors, metadata={_METADATA_KEY: manifest.model_dump_json()})
+
+
+def read_manifest(path: Path) -> Manifest:
+    """The manifest of an adapter's or head's file; no tensor is read.
+
+    Raises:
+        ArtifactError: The file is missing or damaged, or was not written by polyhead.
+        NewerFormatError: It was written in a later version of the format.
+    """
+    with _opened(path) as file:
+        metadata = file.metadata() or {}
+    if _METADATA_KEY not in metadata:
+        raise ArtifactError(f"{path} was not written by polyhead: it has no manifest.")
+    return parse(metadata[_METADATA_KEY], Manifest, path)
+
+
+def read_tensors(path: Path, expected: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The file's tensors, once its header shows that they are the expected ones.
+
+    Args:
+        path: The file.
+        expected: For each tensor its name and, by a tensor that may lie on the meta device, its
+            shape.
+
+    Raises:
+        ArtifactError: A tensor is missing, unexpected, of another shape or not finite.
+    """
+    with _opened(path) as file:
+        shapes = {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
+        _check_names(shapes, expected, path)
+        for name, tensor in expected.items():
+            if shapes[name] != tuple(tensor.shape):
+                raise ArtifactError(
+                    f"{path}: {name} has the shape {shapes[name]}; its manifest makes it "
+                    f"{tuple(tensor.shape)}."
+                )
+        # copies: the file may be replaced while the model lives
+        tensors = {name: file.get_tensor(name).clone() for name in expected}
+    for name, tensor in tensors.items():
+        if tensor.is_floating_point() != expected[name].is_floating_point():
+            raise ArtifactError(f"{path}: {name} is of type {tensor.dtype}.")
+    _check_finite(tensors, str(path))
+    return tensors
+
+
+def _check_names(found: Mapping[str, object], expected: Mapping[str, object], path: Path) -> None:
+    for problem, names in (
+        ("lacks", sorted(expected.keys() - found.keys())),
+        ("has unexpected", sorted(found.keys() - expected.keys())),
+    ):
+        if names:
+            shown = ", ".join(names[:_SHOWN_NAMES]) + (", ..." if len(names) > _SHOWN_NAMES else "")
+            raise ArtifactError(f"{path} {problem} tensors: {shown}.")
+
+
+def _check_finite(tensors: Mapping[str, Tensor], source: str) -> None:
+    for name, tensor in tensors.items():
+        if tensor.is_floating_point() and not torch.isfinite(tensor).all():
+            raise ArtifactError(
+                f"{source}: {name} holds values that are not finite (NaN or infinity)."
+            )
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Any]:
+    if not path.is_file():
+        raise ArtifactError(f"{path} is not a file.")
+    try:
+        with safe_open(path, framework="pt") as file:
+            yield file
+    except SafetensorError as error:
+        raise ArtifactError(f"{path} is damaged or is not a safetensors file: {error}.") from None
+    except OSError as error:
+        raise ArtifactError(f"{path} cannot be read: {error.strerror or error}.") from None
