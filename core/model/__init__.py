@@ -1,0 +1,17 @@
+"""The model and the values of its calls."""
+
+from polyhead.model.output import ModelOutput
+from polyhead.model.prediction import BATCH_TOKENS, HeadCall
+from polyhead.model.task import Task
+from polyhead.model.unset import UNSET, Unset
+from polyhead.model.with_heads import DistilBertModelWithHeads
+
+__all__ = [
+    "BATCH_TOKENS",
+    "UNSET",
+    "DistilBertModelWithHeads",
+    "HeadCall",
+    "ModelOutput",
+    "Task",
+    "Unset",
+]

@@ -1,0 +1,135 @@
+"""Finding and loading what a model is made of: checkpoint folders, adapters, heads."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+import torch
+from torch import nn
+
+from polyhead.artifact import Manifest, read_tensors
+from polyhead.contracts import Adapter, EncoderShape, Head, validate_config
+from polyhead.encoder import HubOptions, download_checkpoint
+from polyhead.errors import (
+    ArtifactError,
+    BackboneMismatchError,
+    ConfigError,
+    UnknownKindError,
+)
+from polyhead.registry import registry
+
+if TYPE_CHECKING:
+    from polyhead.artifact import BackboneInfo
+
+__all__ = ["check_backbone", "find_checkpoint", "load_adapter_module", "load_head_module"]
+
+ModuleT = TypeVar("ModuleT", bound=nn.Module)
+
+
+def find_checkpoint(name: str | Path, options: HubOptions) -> Path:
+    """The checkpoint folder that `name` stands for.
+
+    Args:
+        name: A folder, a named backbone such as "minilm", or a hub id.
+        options: How to ask the hub.
+
+    Raises:
+        UnknownBackboneError: It is none of these.
+        CheckpointError: It is one and its files are not to be had.
+    """
+    text = str(name)
+    if isinstance(name, str) and Path(text).name == text:
+        # before a folder of that name, which "./name" reaches
+        named = registry().backbone(text)
+        if named is not None:
+            return named.locate()
+    if Path(name).is_dir():
+        return Path(name)
+    if _may_be_hub_id(text):
+        return download_checkpoint(text, options)
+    raise registry().unknown_backbone(
+        text, "Give one of these, a checkpoint folder, or a hub id such as 'owner/name'."
+    )
+
+
+def _may_be_hub_id(name: str) -> bool:
+    """Whether `name` is of the form owner/name; bare names are left to named backbones."""
+    parts = name.split("/")
+    return len(parts) == 2 and all(parts) and not name.startswith((".", "~"))  # noqa: PLR2004
+
+
+def check_backbone(manifest: Manifest, own: BackboneInfo, source: Path) -> None:
+    """Refuses an artifact of another encoder.
+
+    Raises:
+        BackboneMismatchError: Its shape or fingerprint differs.
+    """
+    theirs = manifest.backbone
+    if theirs.shape != own.shape:
+        raise BackboneMismatchError(
+            f"{source} was trained on {theirs.name!r} with {theirs.shape}; this model is "
+            f"{own.name!r} "
+            f"with {own.shape}. Load it on a model made with from_pretrained({theirs.name!r})."
+        )
+    if theirs.fingerprint != own.fingerprint:
+        raise BackboneMismatchError(
+            f"{source} was trained on {theirs.name!r} (fingerprint {theirs.fingerprint[:12]}); "
+            "this "
+            f"model is {own.name!r} ({own.fingerprint[:12]}), of the same shape and with other "
+            f"weights. Load it on a model made with from_pretrained({theirs.name!r})."
+        )
+
+
+def load_head_module(manifest: Manifest, path: Path, shape: EncoderShape) -> Head:
+    """The head that `path` holds.
+
+    Raises:
+        ArtifactError: Its kind is not installed, or its config or tensors are not understood.
+    """
+    try:
+        cls = registry().head(manifest.kind)
+        config = validate_config(cls.Config, manifest.config, f"head kind {manifest.kind!r}")
+    except (UnknownKindError, ConfigError) as error:
+        raise _not_understood(manifest, path, error) from None
+    return _build(lambda: cls(config, shape), manifest, path)
+
+
+def load_adapter_module(manifest: Manifest, path: Path, shape: EncoderShape) -> Adapter:
+    """The adapter that `path` holds.
+
+    Raises:
+        ArtifactError: Its kind is not installed, or its config or tensors are not understood.
+    """
+    try:
+        cls = registry().adapter(manifest.kind)
+        config = validate_config(cls.Config, manifest.config, f"adapter kind {manifest.kind!r}")
+    except (UnknownKindError, ConfigError) as error:
+        raise _not_understood(manifest, path, error) from None
+    return _build(lambda: cls(config, shape), manifest, path)
+
+
+def _not_understood(manifest: Manifest, path: Path, error: Exception) -> ArtifactError:
+    provider = manifest.provider
+    return ArtifactError(
+        f"{path} needs {provider.distribution} {provider.version} for its {manifest.artifact} kind "
+        f"{manifest.kind!r}: {error}"
+    )
+
+
+def _build(make: Callable[[], ModuleT], manifest: Manifest, path: Path) -> ModuleT:
+    """The module with the file's weights; sizes are compared before memory is taken."""
+    try:
+        with torch.device("meta"), torch.random.fork_rng(devices=[]):
+            expected = make().state_dict()
+    except Exception as error:
+        raise ArtifactError(
+            f"{path}: its config cannot be built into a {manifest.artifact} of kind "
+            f"{manifest.kind!r}: {error}"
+        ) from error
+    tensors = read_tensors(path, expected)
+    with torch.random.fork_rng(devices=[]):  # fresh weights are drawn only to be replaced
+        module = make()
+    module.load_state_dict(tensors)
+    return module

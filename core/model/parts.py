@@ -1,0 +1,293 @@
+"""What a model is made of: one frozen encoder, and named adapters, heads and tasks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import TypeVar
+
+import torch
+from torch import nn
+
+from polyhead.artifact import BackboneInfo
+from polyhead.contracts import (
+    Adapter,
+    AdapterConfig,
+    EncoderShape,
+    Head,
+    HeadConfig,
+    TextSettings,
+)
+from polyhead.encoder import Encoder
+from polyhead.errors import (
+    ConfigError,
+    InputError,
+    NameTakenError,
+    UnknownAdapterError,
+    UnknownHeadError,
+    UnknownTaskError,
+)
+from polyhead.model.table import ModuleTable
+from polyhead.model.task import Task
+from polyhead.model.unset import UNSET, Unset
+from polyhead.names import check_name
+from polyhead.registry import registry
+from polyhead.tokenizer import Tokenizer
+
+__all__ = ["ModelParts"]
+
+ModuleT = TypeVar("ModuleT", bound=nn.Module)
+
+
+class ModelParts(nn.Module):
+    """A frozen encoder with adapters, heads and tasks that come and go.
+
+    Attributes:
+        encoder: The frozen encoder.
+        tokenizer: Its tokenizer, or None for a checkpoint without one, which takes tensors only.
+        backbone: The encoder's name, shape and fingerprint, as saved with every artifact.
+    """
+
+    def __init__(
+        self, encoder: Encoder, tokenizer: Tokenizer | None = None, name: str = "unnamed"
+    ) -> None:
+        """Wraps an encoder; `from_pretrained` is the usual way.
+
+        Args:
+            encoder: It is used as it is and never written.
+            tokenizer: For calls with texts.
+            name: What the encoder is called in the manifests of saved artifacts.
+        """
+        super().__init__()
+        self.encoder = encoder
+        self.tokenizer = tokenizer
+        self.backbone = BackboneInfo(
+            name=name, fingerprint=encoder.fingerprint(), shape=encoder.config.shape
+        )
+        self._adapters: ModuleTable[Adapter] = ModuleTable("adapter", UnknownAdapterError)
+        self._heads: ModuleTable[Head] = ModuleTable("head", UnknownHeadError)
+        self._own_adapters: dict[str, str | None] = {}
+        self._tasks: dict[str, Task] = {}
+        self.eval()
+
+    @property
+    def shape(self) -> EncoderShape:
+        """The encoder's sizes."""
+        return self.backbone.shape
+
+    @property
+    def device(self) -> torch.device:
+        """Where the encoder's weights lie."""
+        return self.encoder.word_embeddings.weight.device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """The encoder's floating-point type."""
+        return self.encoder.word_embeddings.weight.dtype
+
+    @property
+    def adapters(self) -> Mapping[str, Adapter]:
+        """The adapters by name; a live view."""
+        return self._adapters.view
+
+    @property
+    def heads(self) -> Mapping[str, Head]:
+        """The heads by name; a live view."""
+        return self._heads.view
+
+    @property
+    def tasks(self) -> Mapping[str, Task]:
+        """The tasks by name; a live view."""
+        return MappingProxyType(self._tasks)
+
+    def add_adapter(self, name: str, config: str | AdapterConfig = "seq_bn") -> None:
+        """Adds an adapter with fresh weights.
+
+        Args:
+            name: For calls, and for the file it is saved to.
+            config: A configuration or a config string such as "seq_bn[reduction_factor=8]".
+
+        Raises:
+            InvalidNameError: It cannot be a name.
+            NameTakenError: There is an adapter of that name.
+            UnknownKindError: No installed plugin provides that kind.
+            ConfigError: The config is not understood or does not fit the encoder.
+        """
+        self._adapters.check_new(name)
+        self._adapters.add(name, self._fitted(self._new_adapter(config)))
+
+    def delete_adapter(self, name: str) -> None:
+        """Removes an adapter.
+
+        Raises:
+            UnknownAdapterError: There is none of that name.
+            InputError: A task uses it.
+        """
+        self._adapters.find(name)
+        users = [task.name for task in self._tasks.values() if task.adapter == name]
+        if users:
+            raise InputError(
+                f"the adapter {name!r} is used by the task {users[0]!r}; delete the task first "
+                "with "
+                f"model.delete_task({users[0]!r})."
+            )
+        self._adapters.remove(name)
+
+    def add_head(
+        self, name: str, config: HeadConfig, *, adapter: str | Unset | None = UNSET
+    ) -> None:
+        """Adds a head with fresh weights.
+
+        Args:
+            name: For calls, and for the file it is saved to.
+            config: Its configuration; the class tells its kind.
+            adapter: The head's own adapter, used when a call names none: a name, or None for the
+                bare encoder. When not given, the adapter that has the head's name.
+
+        Raises:
+            InvalidNameError: It cannot be a name.
+            NameTakenError: There is a head of that name.
+            UnknownAdapterError: `adapter` names none.
+            ConfigError: The config belongs to no registered kind.
+        """
+        self._heads.check_new(name)
+        if isinstance(adapter, str):
+            self._adapters.find(adapter)
+        self._heads.add(name, self._fitted(self._new_head(config)))
+        if adapter is not UNSET:
+            self._own_adapters[name] = adapter
+
+    def delete_head(self, name: str) -> None:
+        """Removes a head.
+
+        Raises:
+            UnknownHeadError: There is none of that name.
+            InputError: A task uses it.
+        """
+        self._heads.find(name)
+        users = [task.name for task in self._tasks.values() if task.head == name]
+        if users:
+            raise InputError(
+                f"the head {name!r} is used by the task {users[0]!r}; delete the task first with "
+                f"model.delete_task({users[0]!r})."
+            )
+        self._heads.remove(name)
+        self._own_adapters.pop(name, None)
+
+    def add_task(
+        self,
+        name: str,
+        *,
+        head: HeadConfig,
+        adapter: str | AdapterConfig | None = "seq_bn",
+        share_adapter: str | None = None,
+        text: TextSettings | None = None,
+    ) -> Task:
+        """Adds a head and its adapter, with fresh weights, under one name.
+
+        Args:
+            name: Of the task, its head and its adapter.
+            head: The head's configuration.
+            adapter: The adapter's configuration or config string, or None for the bare encoder.
+            share_adapter: In place of `adapter`, the name of one that is there: tasks that share an
+                adapter share the whole pass through the encoder.
+            text: How the task's texts are read.
+
+        Raises:
+            InvalidNameError: It cannot be a name.
+            NameTakenError: There is a task, head or adapter of that name.
+            UnknownAdapterError: `share_adapter` names none.
+            ConfigError: A config is not understood or does not fit the encoder.
+        """
+        self._check_new_task(name)
+        new_adapter = None
+        if share_adapter is not None:
+            self._adapters.find(share_adapter)
+        elif adapter is not None:
+            new_adapter = self._new_adapter(adapter)
+        return self._put_task(
+            name, self._new_head(head), new_adapter, share_adapter, text or TextSettings()
+        )
+
+    def delete_task(self, name: str) -> None:
+        """Removes a task with its head, and its adapter unless something else uses it.
+
+        Raises:
+            UnknownTaskError: There is none of that name.
+        """
+        task = self._task(name)
+        del self._tasks[name]
+        self.delete_head(task.head)
+        shared = task.adapter is None or any(
+            task.adapter == other
+            for other in (*self._own_adapters.values(), *self._task_adapters())
+        )
+        if task.adapter is not None and not shared:
+            self._adapters.remove(task.adapter)
+
+    def _new_adapter(self, config: str | AdapterConfig) -> Adapter:
+        resolved = registry().adapter_config(config)
+        return registry().adapter_for(resolved)(resolved, self.shape)
+
+    def _new_head(self, config: HeadConfig) -> Head:
+        if not isinstance(config, HeadConfig):
+            raise ConfigError(
+                "a head is configured by a HeadConfig, such as "
+                "ClassificationHeadConfig(labels=...), "
+                f"not by {type(config).__name__}."
+            )
+        return registry().head_for(config)(config, self.shape)
+
+    def _fitted(self, module: ModuleT) -> ModuleT:
+        return module.to(self.device, self.dtype).train(self.training)
+
+    def _check_new_task(self, name: str) -> None:
+        check_name(name, "task")
+        if name in self._tasks:
+            raise NameTakenError(
+                f"this model already has the task {name!r}; choose another name, or delete it "
+                "first "
+                f"with model.delete_task({name!r})."
+            )
+        self._heads.check_new(name)
+
+    def _put_task(
+        self, name: str, head: Head, adapter: Adapter | None, shared: str | None, text: TextSettings
+    ) -> Task:
+        """Registers the parts of a task: all of them or none."""
+        if adapter is not None:
+            self._adapters.add(name, self._fitted(adapter))
+        try:
+            self._heads.add(name, self._fitted(head))
+        except NameTakenError:
+            if adapter is not None:
+                self._adapters.remove(name)
+            raise
+        task = Task(name, name, name if adapter is not None else shared, text)
+        self._own_adapters[name] = task.adapter
+        self._tasks[name] = task
+        return task
+
+    def _task(self, name: str) -> Task:
+        task = self._tasks.get(name) if isinstance(name, str) else None
+        if task is None:
+            remedy = "Add one with model.add_task(name, head=...) or model.load_task(folder)."
+            raise UnknownTaskError(str(name), self._tasks, remedy)
+        return task
+
+    def _task_adapters(self) -> list[str | None]:
+        return [task.adapter for task in self._tasks.values()]
+
+    def _own_adapter(self, head: str) -> str | None:
+        """The adapter that a head uses when the call names none."""
+        adapter = self._own_adapters.get(head, head)
+        if adapter is not None and adapter not in self._adapters.view:
+            self._heads.find(head)
+            raise UnknownAdapterError(
+                adapter,
+                self._adapters.view,
+                f"The head {head!r} has no adapter of its own here; pass adapter_names=..., None "
+                "for "
+                "the bare encoder.",
+            )
+        return adapter

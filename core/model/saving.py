@@ -1,0 +1,242 @@
+"""Saving and loading a model's adapters, heads and tasks, each on its own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from polyhead.artifact import (
+    ADAPTER_FILE,
+    HEAD_FILE,
+    Manifest,
+    ProviderInfo,
+    TaskManifest,
+    check_free,
+    check_task_files,
+    read_manifest,
+    read_task,
+    tensor_file,
+    write_file,
+    write_task,
+)
+from polyhead.contracts import Adapter, Head
+from polyhead.errors import ArtifactError
+from polyhead.model.loading import check_backbone, load_adapter_module, load_head_module
+from polyhead.model.parts import ModelParts
+from polyhead.model.unset import UNSET, Unset
+from polyhead.registry import Provider, registry
+
+__all__ = ["SavableModel"]
+
+
+class SavableModel(ModelParts):
+    """A model whose parts are files."""
+
+    def save_adapter(
+        self,
+        name: str,
+        folder: str | Path,
+        *,
+        overwrite: bool = False,
+        metrics: Mapping[str, float] | None = None,
+    ) -> Path:
+        """Saves one adapter as `folder`/adapter.safetensors and returns that path.
+
+        Args:
+            name: The adapter.
+            folder: Where to; made if it is missing.
+            overwrite: Whether a file there may be replaced.
+            metrics: Kept in the manifest.
+
+        Raises:
+            UnknownAdapterError: There is none of that name.
+            OutputExistsError: The file exists.
+            WriteError: It could not be written; nothing was changed.
+        """
+        content = tensor_file(self._adapters.find(name), self._adapter_manifest(name, metrics))
+        return _write(Path(folder) / ADAPTER_FILE, content, overwrite=overwrite)
+
+    def save_head(
+        self,
+        name: str,
+        folder: str | Path,
+        *,
+        overwrite: bool = False,
+        metrics: Mapping[str, float] | None = None,
+    ) -> Path:
+        """Saves one head as `folder`/head.safetensors and returns that path.
+
+        Args:
+            name: The head.
+            folder: Where to; made if it is missing.
+            overwrite: Whether a file there may be replaced.
+            metrics: Kept in the manifest.
+
+        Raises:
+            UnknownHeadError: There is none of that name.
+            OutputExistsError: The file exists.
+            WriteError: It could not be written; nothing was changed.
+        """
+        content = tensor_file(self._heads.find(name), self._head_manifest(name, name, metrics))
+        return _write(Path(folder) / HEAD_FILE, content, overwrite=overwrite)
+
+    def save_task(
+        self,
+        name: str,
+        folder: str | Path,
+        *,
+        overwrite: bool = False,
+        metrics: Mapping[str, float] | None = None,
+        training: Mapping[str, Any] | None = None,
+        files: Mapping[str, str] | None = None,
+    ) -> TaskManifest:
+        """Saves a task as a folder: its head, its adapter, task.json and a model card.
+
+        Args:
+            name: The task.
+            folder: Where to; written as a whole or not at all.
+            overwrite: Whether a task that lies there may be replaced.
+            metrics: Kept in the manifest and the card.
+            training: How it was trained, likewise.
+            files: Further text files by name.
+
+        Raises:
+            UnknownTaskError: There is none of that name.
+            OutputExistsError: The folder exists.
+            WriteError: It could not be written; nothing was changed.
+        """
+        task = self._task(name)
+        adapter = None
+        if task.adapter is not None:
+            adapter = (
+                self._adapters.find(task.adapter),
+                self._adapter_manifest(task.adapter, metrics),
+            )
+        return write_task(
+            Path(folder),
+            (self._heads.find(task.head), self._head_manifest(task.head, name, metrics)),
+            adapter,
+            task.text,
+            overwrite=overwrite,
+            training=training,
+            files=files,
+        )
+
+    def load_adapter(self, path: str | Path, *, name: str | None = None) -> str:
+        """Adds a saved adapter.
+
+        Args:
+            path: Its file, or the folder that holds it.
+            name: What to call it; the name it was saved under when None.
+
+        Returns:
+            Its name in this model.
+
+        Raises:
+            ArtifactError: It is damaged, of another backbone, or of a kind that is not installed;
+                the model is unchanged.
+            NameTakenError: There is an adapter of that name.
+        """
+        file, manifest = self._read("adapter", Path(path), ADAPTER_FILE)
+        name = self._adapters.check_new(manifest.name if name is None else name)
+        self._adapters.add(name, self._fitted(load_adapter_module(manifest, file, self.shape)))
+        return name
+
+    def load_head(
+        self, path: str | Path, *, name: str | None = None, adapter: str | Unset | None = UNSET
+    ) -> str:
+        """Adds a saved head.
+
+        Args:
+            path: Its file, or the folder that holds it.
+            name: What to call it; the name it was saved under when None.
+            adapter: The head's own adapter, as in `add_head`.
+
+        Returns:
+            Its name in this model.
+
+        Raises:
+            ArtifactError: It is damaged, of another backbone, or of a kind that is not installed;
+                the model is unchanged.
+            NameTakenError: There is a head of that name.
+        """
+        file, manifest = self._read("head", Path(path), HEAD_FILE)
+        name = self._heads.check_new(manifest.name if name is None else name)
+        if isinstance(adapter, str):
+            self._adapters.find(adapter)
+        self._heads.add(name, self._fitted(load_head_module(manifest, file, self.shape)))
+        if adapter is not UNSET:
+            self._own_adapters[name] = adapter
+        return name
+
+    def load_task(self, folder: str | Path, *, name: str | None = None) -> str:
+        """Adds a saved task, with its head and adapter.
+
+        Args:
+            folder: The task's folder.
+            name: What to call it; the name it was saved under when None.
+
+        Returns:
+            Its name in this model.
+
+        Raises:
+            ArtifactError: It is damaged, of another backbone, or of a kind that is not installed;
+                the model is unchanged.
+            NameTakenError: There is a task, head or adapter of that name.
+        """
+        saved = read_task(Path(folder))
+        name = saved.manifest.name if name is None else name
+        self._check_new_task(name)
+        check_backbone(saved.head, self.backbone, saved.folder)
+        check_task_files(saved)
+        head = load_head_module(saved.head, saved.folder / HEAD_FILE, self.shape)
+        adapter = None
+        if saved.adapter is not None:
+            adapter = load_adapter_module(saved.adapter, saved.folder / ADAPTER_FILE, self.shape)
+        self._put_task(name, head, adapter, None, saved.manifest.text)
+        return name
+
+    def _adapter_manifest(self, name: str, metrics: Mapping[str, float] | None) -> Manifest:
+        adapter = self._adapters.find(name)
+        provider = registry().provider_of_adapter(adapter.kind)
+        return self._manifest("adapter", name, adapter, provider, metrics)
+
+    def _head_manifest(
+        self, head_name: str, name: str, metrics: Mapping[str, float] | None
+    ) -> Manifest:
+        head = self._heads.find(head_name)
+        provider = registry().provider_of_head(head.kind)
+        return self._manifest("head", name, head, provider, metrics)
+
+    def _manifest(
+        self,
+        artifact: str,
+        name: str,
+        part: Head | Adapter,
+        provider: Provider,
+        metrics: Mapping[str, float] | None,
+    ) -> Manifest:
+        return Manifest(
+            artifact=artifact,  # type: ignore[arg-type]  # one of the two callers above
+            name=name,
+            kind=part.kind,
+            config=part.config.model_dump(mode="json"),
+            provider=ProviderInfo(distribution=provider.distribution, version=provider.version),
+            backbone=self.backbone,
+            metrics=dict(metrics or {}),
+        )
+
+    def _read(self, artifact: str, path: Path, file_name: str) -> tuple[Path, Manifest]:
+        file = path / file_name if path.is_dir() else path
+        manifest = read_manifest(file)
+        if manifest.artifact != artifact:
+            raise ArtifactError(f"{file} holds a {manifest.artifact} and not a {artifact}.")
+        check_backbone(manifest, self.backbone, file)
+        return file, manifest
+
+
+def _write(path: Path, content: bytes, *, overwrite: bool) -> Path:
+    check_free(path, overwrite=overwrite)
+    write_file(path, content)
+    return path

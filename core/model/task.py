@@ -1,0 +1,26 @@
+"""A task: a head, its adapter, and how its texts are read, under one name."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from polyhead.contracts import TextSettings
+
+__all__ = ["Task"]
+
+
+@dataclass(frozen=True)
+class Task:
+    """What `predict`, `train` and `serve` know a task by.
+
+    Attributes:
+        name: The task's name.
+        head: The name of its head.
+        adapter: The name of its adapter, or None for the bare encoder.
+        text: How its texts are read.
+    """
+
+    name: str
+    head: str
+    adapter: str | None
+    text: TextSettings = field(default_factory=TextSettings)

@@ -1,0 +1,115 @@
+"""From the padded tensors of a call to rows, and from its labels to targets."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor
+
+from polyhead.batch import Row
+from polyhead.contracts import Head
+from polyhead.errors import InputError
+
+__all__ = ["Labels", "rows_of", "targets_for"]
+
+Labels = Tensor | Sequence[object] | Mapping[str, Tensor]
+"""One tensor for a single head; one entry a row; or each head's own, by its name."""
+
+
+def rows_of(input_ids: Tensor, attention_mask: Tensor | None) -> tuple[list[Row], Tensor]:
+    """The rows of a padded batch, and its mask.
+
+    A token keeps the position of its column, as in transformers, wherever the padding is.
+
+    Args:
+        input_ids: Shape: (B, T), integers.
+        attention_mask: Shape: (B, T); 1 for a token, 0 for padding. All tokens when None.
+
+    Returns:
+        B rows, and the mask as bool. Shape: (B, T).
+
+    Raises:
+        InputError: The tensors are not of that form, or a row has no token.
+    """
+    if not isinstance(input_ids, Tensor) or input_ids.ndim != 2:  # noqa: PLR2004
+        raise InputError(
+            f"input_ids must be a tensor of shape (rows, tokens), not {_form(input_ids)}."
+        )
+    if input_ids.dtype not in {torch.int64, torch.int32}:
+        raise InputError(f"input_ids must hold integers, not {input_ids.dtype}.")
+    mask = _checked_mask(input_ids, attention_mask)
+    rows = []
+    for ids, kept in zip(input_ids.tolist(), mask.tolist(), strict=True):
+        places = [place for place, is_kept in enumerate(kept) if is_kept]
+        if len(places) == len(ids) or places == list(range(len(places))):
+            rows.append(Row(tuple(ids[: len(places)])))
+        else:
+            rows.append(Row(tuple(ids[place] for place in places), positions=tuple(places)))
+    empty = next((number for number, row in enumerate(rows) if not len(row)), None)
+    if empty is not None:
+        raise InputError(f"row {empty} of the batch has no token: its attention_mask is all 0.")
+    return rows, mask
+
+
+def _checked_mask(input_ids: Tensor, attention_mask: Tensor | None) -> Tensor:
+    if attention_mask is None:
+        return torch.ones_like(input_ids, dtype=torch.bool)
+    if not isinstance(attention_mask, Tensor) or attention_mask.shape != input_ids.shape:
+        raise InputError(
+            f"attention_mask must have the shape of input_ids, {tuple(input_ids.shape)}, not "
+            f"{_form(attention_mask)}."
+        )
+    mask = attention_mask.bool()
+    if not torch.equal(mask.to(attention_mask.dtype), attention_mask):
+        raise InputError("attention_mask must hold only 0 and 1.")
+    return mask
+
+
+def targets_for(
+    labels: Labels, heads: Mapping[str, Head], row_heads: Sequence[str | None], mask: Tensor
+) -> dict[str, Tensor]:
+    """Each head's targets.
+
+    Args:
+        labels: As the caller gave them.
+        heads: The heads of the batch, by name.
+        row_heads: Each row's head.
+        mask: Which places of the padded batch hold a token. Shape: (B, T).
+
+    Raises:
+        InputError: They do not fit the batch or the heads.
+    """
+    rows = {
+        name: [number for number, head in enumerate(row_heads) if head == name] for name in heads
+    }
+    by_head = _by_head(labels, rows, len(row_heads))
+    return {name: heads[name].targets(by_head[name], mask[rows[name]]) for name in heads}
+
+
+def _by_head(labels: Labels, rows: Mapping[str, list[int]], n_rows: int) -> Mapping[str, Tensor]:
+    if isinstance(labels, Mapping):
+        if labels.keys() != rows.keys():
+            raise InputError(
+                f"labels are given for {sorted(labels)} and the batch has the heads {sorted(rows)}."
+            )
+        return labels
+    if isinstance(labels, Tensor) and len(rows) == 1 and len(labels) == n_rows:
+        return {name: labels[numbers] for name, numbers in rows.items()}
+    if isinstance(labels, Tensor):
+        raise InputError(
+            f"one tensor of labels, {_form(labels)}, does not fit {n_rows} rows with "
+            f"{len(rows)} heads; give a list with one label a row, or a dict with a tensor a head."
+        )
+    if len(labels) != n_rows:
+        raise InputError(f"{len(labels)} labels are given for {n_rows} rows.")
+    return {
+        name: torch.stack([torch.as_tensor(labels[number]) for number in numbers])
+        for name, numbers in rows.items()
+    }
+
+
+def _form(value: object) -> str:
+    if isinstance(value, Tensor):
+        return f"a tensor of shape {tuple(value.shape)}"
+    return type(value).__name__

@@ -1,0 +1,275 @@
+"""The model: one frozen encoder, its adapters, heads and tasks.
+
+There is no active adapter and no active head: every call names the ones it wants, for all rows or
+row by row, and many threads call one model at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Self, cast, overload
+
+from torch import Tensor
+
+from polyhead.batch import Hidden, Row
+from polyhead.contracts import Example, Head, HeadOutput, Prediction
+from polyhead.encoder import DistilBertConfig, Encoder, EncoderOutput, HubOptions, load_encoder
+from polyhead.errors import ConfigError, InputError
+from polyhead.model.loading import find_checkpoint
+from polyhead.model.output import ModelOutput
+from polyhead.model.prediction import HeadCall, Question, answer, as_list
+from polyhead.model.saving import SavableModel
+from polyhead.model.task import Task
+from polyhead.model.tensors import Labels, rows_of, targets_for
+from polyhead.model.unset import UNSET, Unset
+from polyhead.routing import Plan, Route
+from polyhead.tokenizer import Tokenizer
+
+__all__ = ["DistilBertModelWithHeads"]
+
+PerRow = str | None | Sequence[str | None]
+"""One name, or None, for all rows; or a list with one for each row."""
+
+
+class DistilBertModelWithHeads(SavableModel):
+    """One frozen DistilBERT encoder with named adapters, heads and tasks.
+
+    Attributes:
+        encoder: The frozen encoder.
+        tokenizer: Its tokenizer, or None for a checkpoint without one, which takes tensors only.
+        backbone: The encoder's name, shape and fingerprint, as saved with every artifact.
+    """
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        name: str | Path,
+        *,
+        revision: str | None = None,
+        cache_dir: str | Path | None = None,
+        local_files_only: bool = False,
+        token: str | None = None,
+    ) -> Self:
+        """A model on the encoder of a checkpoint.
+
+        Args:
+            name: A checkpoint folder, a named backbone such as "minilm", or a hub id such as
+                "distilbert/distilbert-base-uncased".
+            revision: Branch, tag or commit on the hub.
+            cache_dir: Where the hub's files are kept.
+            local_files_only: Whether to use the hub's cache alone.
+            token: For private repositories.
+
+        Raises:
+            UnknownBackboneError: There is no such folder or named backbone.
+            CheckpointError: Its files are missing, damaged or of another architecture.
+        """
+        folder = find_checkpoint(name, HubOptions(revision, cache_dir, local_files_only, token))
+        encoder = load_encoder(folder)
+        has_tokenizer = any((folder / file).is_file() for file in ("tokenizer.json", "vocab.txt"))
+        tokenizer = Tokenizer.from_folder(folder) if has_tokenizer else None
+        return cls(encoder, tokenizer, str(name))
+
+    @classmethod
+    def from_config(cls, config: DistilBertConfig, tokenizer: Tokenizer | None = None) -> Self:
+        """A model on an encoder with fresh random weights, for tests and measurements."""
+        return cls(Encoder(config), tokenizer, "random")
+
+    def forward(
+        self,
+        input_ids: Tensor,
+        attention_mask: Tensor | None = None,
+        *,
+        adapter_names: PerRow | Unset = UNSET,
+        head: PerRow | Unset = UNSET,
+        labels: Labels | None = None,
+    ) -> ModelOutput:
+        """Runs a padded batch.
+
+        Args:
+            input_ids: Token ids. Shape: (B, T).
+            attention_mask: 1 for a token, 0 for padding, which may lie anywhere. Shape: (B, T).
+            adapter_names: For all rows or one a row: an adapter's name, or None for the bare
+                encoder. When not given, each head's own adapter.
+            head: For all rows or one a row: a head's name, or None for hidden states only. When not
+                given, the model's only head; none where it has none.
+            labels: For the loss: a tensor for a single head, a list with one label a row, or a dict
+                with a tensor for each head.
+
+        Returns:
+            Hidden states, outputs and loss.
+
+        Raises:
+            InputError: The tensors or labels are not of that form.
+            UnknownAdapterError: A named adapter is not there.
+            UnknownHeadError: A named head is not there.
+        """
+        rows, mask = rows_of(input_ids, attention_mask)
+        row_heads = self._row_heads(head, len(rows))
+        row_adapters = self._row_adapters(adapter_names, row_heads)
+        names = tuple(dict.fromkeys(name for name in row_heads if name is not None))
+        heads = {name: self._heads.find(name) for name in names}
+        plan, output = self._encode(rows, row_adapters, heads.values())
+        outputs = {
+            name: self._run_head(
+                heads[name], plan, output, [n for n, h in enumerate(row_heads) if h == name]
+            )
+            for name in names
+        }
+        losses = {}
+        if labels is not None:
+            targets = targets_for(labels, heads, row_heads, mask)
+            losses = {
+                name: heads[name].loss(outputs[name], targets[name].to(self.device))
+                for name in names
+            }
+        hidden = Hidden(output.last, plan.packing, plan.place)
+        return ModelOutput(hidden, mask.to(self.device), row_heads, outputs, losses)
+
+    def compute(self, calls: Sequence[HeadCall]) -> list[HeadOutput]:
+        """Runs rows of any heads and adapters in one packed pass.
+
+        Training, prediction and serving all come through here. Whether a graph is recorded is
+        torch's mode's affair.
+
+        Args:
+            calls: The heads and their rows.
+
+        Returns:
+            One output a call.
+
+        Raises:
+            UnknownAdapterError: A named adapter is not there.
+            UnknownHeadError: A named head is not there.
+        """
+        heads = [self._heads.find(call.head) for call in calls]
+        rows = [row for call in calls for row in call.rows]
+        adapters = [adapter for call in calls for adapter in call.adapters]
+        plan, output = self._encode(rows, adapters, heads)
+        outputs = []
+        start = 0
+        for head, call in zip(heads, calls, strict=True):
+            numbers = range(start, start + len(call.rows))
+            outputs.append(self._run_head(head, plan, output, numbers))
+            start = numbers.stop
+        return outputs
+
+    @overload
+    def predict(  # type: ignore[overload-overlap]  # a str is a Sequence[str] too
+        self, texts: object, task: str
+    ) -> list[Prediction]: ...
+    @overload
+    def predict(self, texts: object, task: Sequence[str]) -> list[dict[str, Prediction]]: ...
+    def predict(
+        self, texts: object, task: str | Sequence[str]
+    ) -> list[Prediction] | list[dict[str, Prediction]]:
+        """Answers texts.
+
+        Args:
+            texts: A text, a pair as a tuple, a mapping or an example of the task's head; or a list
+                of these.
+            task: A task's name; or several, each of which answers every text, sharing what work
+                they have in common.
+
+        Returns:
+            One answer a text; for several tasks, one dict a text with each task's answer.
+
+        Raises:
+            UnknownTaskError: There is no such task.
+            InputError: A text is empty, or too long for a task that refuses such.
+        """
+        names = [task] if isinstance(task, str) else list(dict.fromkeys(task))
+        values = as_list(texts)
+        questions = [self._question(self._task(name), values) for name in names]
+        answers = answer(questions, self.compute)
+        if isinstance(task, str):
+            return answers[0]
+        return [dict(zip(names, found, strict=True)) for found in zip(*answers, strict=True)]
+
+    def text_tokenizer(self, task: Task) -> Tokenizer:
+        """The tokenizer under a task's text settings.
+
+        Raises:
+            InputError: The checkpoint came without a tokenizer, or the settings do not fit it.
+        """
+        if self.tokenizer is None:
+            raise InputError(
+                f"the backbone {self.backbone.name!r} came without a tokenizer and takes tensors "
+                "only."
+            )
+        if task.text.max_length > self.shape.max_positions:
+            raise ConfigError(
+                f"max_length {task.text.max_length} is more than the {self.shape.max_positions} "
+                f"positions of the backbone {self.backbone.name!r}."
+            )
+        return self.tokenizer.with_settings(task.text)
+
+    def _row_heads(self, head: PerRow | Unset, n_rows: int) -> tuple[str | None, ...]:
+        if head is UNSET:
+            names = list(self._heads.view)
+            if len(names) > 1:
+                raise InputError(
+                    f"this model has several heads, {', '.join(map(repr, sorted(names)))}; name "
+                    "one "
+                    "with head=..., or None for hidden states only."
+                )
+            head = names[0] if names else None
+        return _per_row(head, n_rows, "head")
+
+    def _row_adapters(
+        self, adapters: PerRow | Unset, row_heads: Sequence[str | None]
+    ) -> tuple[str | None, ...]:
+        if adapters is not UNSET:
+            return _per_row(adapters, len(row_heads), "adapter_names")
+        own = {head: None if head is None else self._own_adapter(head) for head in set(row_heads)}
+        return tuple(own[head] for head in row_heads)
+
+    def _encode(
+        self,
+        rows: Sequence[Row],
+        row_adapters: Sequence[str | None],
+        heads: Sequence[Head] | Any,
+    ) -> tuple[Plan, EncoderOutput]:
+        adapters = {
+            name: self._adapters.find(name) for name in set(row_adapters) if name is not None
+        }
+        plan = Plan.of(rows, row_adapters)
+        output: EncoderOutput = self.encoder(
+            plan.packed(self.device),
+            Route(plan, adapters),
+            keep_layers=any(head.reads_layers for head in heads),
+        )
+        return plan, output
+
+    def _run_head(
+        self, head: Head, plan: Plan, output: EncoderOutput, numbers: Sequence[int]
+    ) -> HeadOutput:
+        index = tuple(plan.place[number] for number in numbers)
+        layers = output.layers if head.reads_layers else None
+        return cast("HeadOutput", head(Hidden(output.last, plan.packing, index, layers)))
+
+    def _question(self, task: Task, values: Sequence[object]) -> Question:
+        head = self._heads.find(task.head)
+        adapter = None if task.adapter is None else self._adapters.find(task.adapter)
+        if head.training or (adapter is not None and adapter.training):
+            raise InputError(
+                f"the task {task.name!r} is in training mode, where dropout makes answers "
+                "random; call "
+                "model.eval() first."
+            )
+        examples: list[Example] = [head.parse(value) for value in values]
+        return Question(task, head, head.encode(examples, self.text_tokenizer(task)))
+
+
+def _per_row(value: PerRow, n_rows: int, argument: str) -> tuple[str | None, ...]:
+    if value is None or isinstance(value, str):
+        return (value,) * n_rows
+    if not isinstance(value, Sequence):
+        raise InputError(
+            f"{argument} must be a name, None, or a list of them with one a row, not "
+            f"{type(value).__name__}."
+        )
+    if len(value) != n_rows:
+        raise InputError(f"{argument} has {len(value)} entries for {n_rows} rows.")
+    return tuple(value)
