@@ -162,12 +162,14 @@ class Hidden:
         index: The batch's row that each of this head's rows is.
         batch_layers: The embeddings and every layer's hidden states, each (N_batch, D), or None
             when the head did not ask for them.
+        row_counts: How many rows each of the head's examples has; one each when None.
     """
 
     batch: Tensor
     batch_packing: Packing
     index: tuple[int, ...]
     batch_layers: tuple[Tensor, ...] | None = None
+    row_counts: tuple[int, ...] | None = None
 
     @classmethod
     def of_rows(cls, tokens: Tensor, packing: Packing) -> Hidden:

@@ -69,6 +69,10 @@ _MOST_NAMES_SHOWN = 12
 class PolyheadError(Exception):
     """Base of all errors raised by polyhead."""
 
+    def __reduce__(self) -> tuple[object, ...]:
+        """Makes them survive the way between processes, whatever their arguments are."""
+        return _restore, (type(self), self.args, self.__dict__)
+
 
 class UnknownNameError(PolyheadError, LookupError):
     """A name that is not there.
@@ -216,6 +220,15 @@ class MissingExtraError(PolyheadError, ImportError):
             f"{purpose} needs the package {package!r}; install it with: pip install "
             f"'polyhead[{extra}]'"
         )
+
+
+def _restore(
+    error_class: type[PolyheadError], args: tuple[object, ...], attributes: dict[str, object]
+) -> PolyheadError:
+    error = error_class.__new__(error_class, *args)
+    error.args = args
+    error.__dict__.update(attributes)
+    return error
 
 
 def shown(value: object, most: int = 60) -> str:

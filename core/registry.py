@@ -7,13 +7,15 @@ points are walked one by one: each becomes a record, and one that fails stops no
 from __future__ import annotations
 
 import importlib
+import inspect
+import textwrap
 import threading
 import time
 import traceback
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
-from importlib.metadata import EntryPoint, distributions, version
+from importlib.metadata import Distribution, EntryPoint, distributions, version
 from typing import Any, Final, Generic, TypeVar
 
 import pluggy
@@ -44,6 +46,7 @@ DEFAULT_PLUGINS: Final = (
     "polyhead.encoder.backbones",
 )
 ENTRY_POINT_GROUP: Final = "polyhead"
+_LONGEST_FAILURE: Final = 300
 
 T = TypeVar("T")
 
@@ -69,7 +72,7 @@ class PluginRecord:
         target: The object its entry point names.
         provides: Kinds, presets and backbones it registered: "head classification".
         import_s: Seconds its import took.
-        failure: The last line of what went wrong, or None.
+        failure: What went wrong, in one line, or None.
         traceback: All lines of it, or None.
     """
 
@@ -84,7 +87,9 @@ class PluginRecord:
     def fail(self, error: BaseException) -> None:
         """Keeps the first thing that went wrong."""
         if self.failure is None:
-            self.failure = "".join(traceback.format_exception_only(error)).strip()
+            # one line whatever it says, for it is quoted in other messages
+            message = textwrap.shorten(str(error), _LONGEST_FAILURE)
+            self.failure = f"{type(error).__name__}: {message}".removesuffix(": ")
             self.traceback = "".join(traceback.format_exception(error))
 
 
@@ -119,6 +124,19 @@ class _Shelf(Generic[T]):
     def names(self) -> list[str]:
         return sorted(self._claims)
 
+    def undisputed(self) -> dict[str, T]:
+        """What exactly one plugin claims, by name in sorted order."""
+        held = ((name, self._claims[name]) for name in self.names())
+        return {name: claims[0].value for name, claims in held if len(claims) == 1}
+
+    def records(self, name: str) -> list[PluginRecord]:
+        """The plugins that claim `name`."""
+        return [claim.record for claim in self._claims.get(name, [])]
+
+    def values(self) -> list[tuple[str, T]]:
+        """Everything with its name, disputed or not."""
+        return [(name, claim.value) for name in self.names() for claim in self._claims[name]]
+
     def _taken(self, name: str, claims: Iterable[_Claim[T]]) -> DuplicateKindError:
         who = " and ".join(f"{claim.record.provider} ({claim.record.name})" for claim in claims)
         return DuplicateKindError(
@@ -147,6 +165,7 @@ class Registry:
         self._lock = threading.RLock()
         self._records: list[PluginRecord] = []
         self._stage = 0
+        self._is_loading = False
         self._heads: _Shelf[type[Head]] = _Shelf("head")
         self._adapters: _Shelf[type[Adapter]] = _Shelf("adapter")
         self._presets: _Shelf[AdapterConfig] = _Shelf("preset")
@@ -176,14 +195,12 @@ class Registry:
     def adapter_presets(self) -> dict[str, AdapterConfig]:
         """The adapter configurations that have a name, by name."""
         self._load_all()
-        claims = {name: self._presets.get(name) for name in self._presets.names()}
-        return {name: claim.value for name, claim in claims.items() if claim is not None}
+        return self._presets.undisputed()
 
     def backbones(self) -> list[NamedBackbone]:
         """The named backbones, sorted by name."""
         self._load_all()
-        claims = [self._backbones.get(name) for name in self._backbones.names()]
-        return [claim.value for claim in claims if claim is not None]
+        return list(self._backbones.undisputed().values())
 
     def head(self, kind: str) -> type[Head]:
         """The head class of `kind`.
@@ -273,10 +290,9 @@ class Registry:
     def _class_for(self, shelf: _Shelf[type[T]], config: object) -> type[T]:
         for load in (self._load_builtin, self._load_all):
             load()
-            for name in shelf.names():
-                claim = shelf.get(name)
-                if claim is not None and getattr(claim.value, "Config", None) is type(config):
-                    return claim.value
+            for name, value in shelf.values():
+                if getattr(value, "Config", None) is type(config):
+                    return self._find(shelf, name).value
         raise ConfigError(
             f"{type(config).__qualname__} configures no registered {shelf.what}; register its "
             "class "
@@ -321,12 +337,19 @@ class Registry:
             return
         with self._lock:
             self._load_builtin()
-            if self._stage >= 2:  # noqa: PLR2004
+            if self._stage >= 2 or self._is_loading:  # noqa: PLR2004
                 return
-            for provider, entry_point in _entry_points() if self._use_entry_points else ():
+            self._is_loading = True  # a plugin that asks the registry must not start this again
+            found = _entry_points(self._report_unreadable) if self._use_entry_points else []
+            for provider, entry_point in found:
                 record = PluginRecord(entry_point.name, provider, entry_point.value)
                 self._load(record, entry_point.load)
             self._stage = 2
+
+    def _report_unreadable(self, provider: Provider, error: Exception) -> None:
+        record = PluginRecord("entry_points.txt", provider, "")
+        record.fail(error)
+        self._records.append(record)
 
     def _load(self, record: PluginRecord, load: Callable[[], object]) -> None:
         """Imports a plugin and calls its registration hooks; what goes wrong stays in `record`."""
@@ -334,13 +357,21 @@ class Registry:
         started = time.perf_counter()
         try:
             plugin = load()
-            self._manager.register(plugin, name=f"{record.provider.distribution}:{record.name}")
+            self._register(plugin, record)
         except (Exception, SystemExit) as error:  # noqa: BLE001 - a plugin may raise anything
             record.fail(error)
             return
         finally:
             record.import_s = time.perf_counter() - started
         self._call_registration_hooks(plugin, record)
+
+    def _register(self, plugin: object, record: PluginRecord) -> None:
+        if plugin is None:  # pluggy would pass over it in silence
+            raise ContractError(f"{record.target} is None, not a module or an object.")
+        if self._manager.is_registered(plugin):
+            raise ContractError(f"{record.target} was registered by another entry point already.")
+        hash(plugin)  # pluggy keeps plugins in sets, and would fail for every later one
+        self._manager.register(plugin, name=f"{record.provider.distribution}:{record.name}")
 
     def _call_registration_hooks(self, plugin: object, record: PluginRecord) -> None:
         registrars: Mapping[str, Callable[[Any], None]] = {
@@ -360,12 +391,28 @@ class Registry:
     ) -> None:
         if not (isinstance(cls, type) and issubclass(cls, base)):
             raise ContractError(f"{cls!r} is not a subclass of polyhead.{base.__name__}.")
+        if inspect.isabstract(cls):
+            missing = ", ".join(sorted(getattr(cls, "__abstractmethods__", ())))
+            raise ContractError(f"{cls.__qualname__} is abstract; it lacks: {missing}.")
         shelf.add(str(getattr(cls, "kind", "")), cls, record, self._builtin)
 
     def _add_adapter(self, cls: type[Adapter], record: PluginRecord) -> None:
         self._add_class(self._adapters, cls, Adapter, record)  # type: ignore[type-abstract]
+        self._check_meaning(cls.kind, self._presets, record)
         for name, config in cls.presets.items():
+            if type(config) is not cls.Config:
+                raise ContractError(f"the preset {name!r} of {cls.__qualname__} is not its Config.")
+            self._check_meaning(name, self._adapters, record)
             self._presets.add(name, config, record, self._builtin)
+
+    def _check_meaning(self, name: str, others: _Shelf[Any], record: PluginRecord) -> None:
+        """A config string starts with a kind or a preset: one plugin's must not hide another's."""
+        taken = [other for other in others.records(name) if other is not record]
+        if taken:
+            raise DuplicateKindError(
+                f"{record.provider} ({record.name}) uses {name!r}, the name of the {others.what} "
+                f"of {taken[0].provider} ({taken[0].name}); rename it."
+            )
 
     def _add_backbone(self, backbone: NamedBackbone, record: PluginRecord) -> None:
         if not isinstance(backbone, NamedBackbone):
@@ -373,16 +420,31 @@ class Registry:
         self._backbones.add(backbone.name, backbone, record, self._builtin)
 
 
-def _entry_points() -> list[tuple[Provider, EntryPoint]]:
-    """Every entry point of our group, once for each distribution, in a stable order."""
+def _entry_points(
+    report: Callable[[Provider, Exception], None],
+) -> list[tuple[Provider, EntryPoint]]:
+    """Every entry point of our group, once for each distribution, in a stable order.
+
+    Args:
+        report: Called for a distribution whose list of entry points cannot be read.
+    """
     found: dict[tuple[str, str], tuple[Provider, EntryPoint]] = {}
     for distribution in distributions():
-        for entry_point in distribution.entry_points:
-            if entry_point.group == ENTRY_POINT_GROUP:
-                provider = Provider(distribution.name, distribution.version)
-                # the first on sys.path wins, as for imports
-                found.setdefault((provider.distribution, entry_point.name), (provider, entry_point))
+        try:
+            entry_points = distribution.entry_points.select(group=ENTRY_POINT_GROUP)
+        except Exception as error:  # noqa: BLE001 - whatever parsing a damaged file raises
+            report(_provider(distribution), error)
+            continue
+        for entry_point in entry_points:
+            provider = _provider(distribution)
+            # the first on sys.path wins, as for imports
+            found.setdefault((provider.distribution, entry_point.name), (provider, entry_point))
     return [found[key] for key in sorted(found)]
+
+
+def _provider(distribution: Distribution) -> Provider:
+    # both are None where an interrupted uninstall left a folder without metadata
+    return Provider(distribution.name or "unknown", distribution.version or "unknown")
 
 
 @cache

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from copy import copy
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from tokenizers import Encoding
 
 __all__ = ["TextSettings", "Tokenizer", "Truncation"]
+
+_LEAST_OF_A_PAIR = 2  # one token of each text
 
 Truncation = Literal["longest_first", "only_first", "only_second", "refuse"]
 
@@ -92,7 +95,10 @@ class Tokenizer:
 
     def with_settings(self, settings: TextSettings) -> Tokenizer:
         """The same vocabulary under other settings."""
-        return Tokenizer(self._backend, settings)
+        # not through __init__: it writes to the library's object, which other threads may be using
+        other = copy(self)
+        other.settings = settings
+        return other
 
     @property
     def vocab_size(self) -> int:
@@ -136,13 +142,14 @@ class Tokenizer:
         return text
 
     def _encode(self, texts: Sequence[str], *, offsets: bool) -> list[Encoding]:
+        # checked here: the library takes a tuple for a pair and joins its texts
+        for text in texts:
+            if not isinstance(text, str):
+                raise InputError(f"a text must be a str, not {type(text).__name__}.")
         encode = self._backend.encode_batch if offsets else self._backend.encode_batch_fast
         try:
             return encode(list(texts), add_special_tokens=False)
-        except TypeError:
-            odd = next((text for text in texts if not isinstance(text, str)), None)
-            raise InputError(f"a text must be a str, not {type(odd).__name__}.") from None
-        except UnicodeEncodeError:
+        except (TypeError, UnicodeEncodeError):  # which of them depends on the library's version
             raise InputError("a text holds half of a surrogate pair; it is not Unicode.") from None
 
     def _row(
@@ -180,6 +187,11 @@ class Tokenizer:
         excess = n_first + n_second - room
         if excess <= 0:
             return n_first, n_second
+        if second is not None and room < _LEAST_OF_A_PAIR:
+            raise InputError(
+                f"max_length {self.settings.max_length} leaves no room for a pair of texts; the "
+                "least is 5."
+            )
         match self.settings.truncation:
             case "longest_first":
                 return _cut_longest(n_first, n_second, room)

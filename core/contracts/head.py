@@ -6,6 +6,7 @@ makes the output, and `loss` (training), `decode` (prediction) or `metrics` (eva
 
 from __future__ import annotations
 
+import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -67,6 +68,11 @@ class Encoded:
     rows: tuple[Row, ...]
     target: Tensor | None = None
 
+    @property
+    def n_tokens(self) -> int:
+        """Tokens of all its rows."""
+        return sum(len(row) for row in self.rows)
+
 
 class Metrics(ABC):
     """Collects outputs and tells how good they were.
@@ -121,10 +127,11 @@ class Head(nn.Module, ABC):
     def __init_subclass__(cls, **kwargs: object) -> None:
         super().__init_subclass__(**kwargs)
         check_contract(cls, HeadConfig)
-        if "Example" in cls.__dict__ and not issubclass(cls.Example, Example):
-            raise ContractError(
-                f"{cls.__qualname__}.Example must be a subclass of polyhead.Example."
-            )
+        example = getattr(cls, "Example", None)
+        if not inspect.isabstract(cls) and not (
+            isinstance(example, type) and issubclass(example, Example)
+        ):
+            raise ContractError(f"{cls.__qualname__} must set `Example`, a subclass of Example.")
 
     @classmethod
     def configure(cls, options: Mapping[str, Any], examples: Sequence[Any]) -> HeadConfig:

@@ -85,8 +85,9 @@ class SelfAttention(nn.Module):
         return parts[0] if len(parts) == 1 else torch.cat(parts)
 
     def _attend(self, block: Tensor, n_rows: int, length: int) -> Tensor:
-        qkv_3BHTW = block.view(n_rows, length, 3, self.n_heads, -1).permute(2, 0, 3, 1, 4)
+        # unbind, not indexing: its backward is one stack and not three full tensors of zeros
+        query, key, value = block.view(n_rows, length, 3, self.n_heads, -1).unbind(2)
         context_BHTW = functional.scaled_dot_product_attention(
-            qkv_3BHTW[0], qkv_3BHTW[1], qkv_3BHTW[2]
+            query.transpose(1, 2), key.transpose(1, 2), value.transpose(1, 2)
         )
         return context_BHTW.transpose(1, 2).reshape(n_rows * length, -1)

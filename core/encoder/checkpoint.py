@@ -48,6 +48,8 @@ _BERT_LAYER: Final = {
     "lin2": "output.dense",
     "norm2": "output.LayerNorm",
 }
+_ROOT: Final = {False: "transformer.layer", True: "encoder.layer"}
+"""Of the layers' names, for BERT (true) and DistilBERT (false)."""
 _TOKEN_TYPES: Final = "embeddings.token_type_embeddings.weight"  # noqa: S105 - not a password
 _NOT_WEIGHTS: Final = {"embeddings.position_ids", "embeddings.token_type_ids"}
 _LEGACY: Final = {".gamma": ".weight", ".beta": ".bias"}
@@ -68,10 +70,12 @@ def load_encoder(folder: Path) -> Encoder:
     """
     config = read_config(folder / "config.json")
     weights = _own_names(read_weights(folder), folder)
-    canonical = _canonical(weights, config, folder)
+    is_bert = any(name.startswith("encoder.") for name in weights)
+    _check_depth(weights, _ROOT[is_bert], config, folder)
     with torch.device("meta"):  # no time spent on random weights
         encoder = Encoder(config)
-    _check(canonical, encoder, folder)
+    canonical = _canonical(weights, encoder, folder, is_bert=is_bert)
+    _check_finite(canonical, folder)
     encoder.load_state_dict(canonical, assign=True)
     encoder.freeze()
     return encoder
@@ -98,40 +102,49 @@ def _own_names(weights: Mapping[str, Tensor], folder: Path) -> dict[str, Tensor]
 
 
 def _canonical(
-    weights: dict[str, Tensor], config: DistilBertConfig, folder: Path
+    weights: dict[str, Tensor], encoder: Encoder, folder: Path, *, is_bert: bool
 ) -> dict[str, Tensor]:
     """The weights under our encoder's names, Q, K and V joined, token type 0 folded in."""
-    is_bert = any(name.startswith("encoder.") for name in weights)
-    layer_names = _BERT_LAYER if is_bert else _DISTILBERT_LAYER
-    root = "encoder.layer" if is_bert else "transformer.layer"
-    _check_depth(weights, root, config, folder)
+    config = encoder.config
+    shapes = dict(_shapes(encoder))
 
-    def take(name: str) -> Tensor:
-        try:
-            return weights.pop(name).float()
-        except KeyError:
-            raise CheckpointError(f"{folder} lacks the weight {name}.") from None
+    def take(name: str, shape: tuple[int, ...]) -> Tensor:
+        if name not in weights:
+            raise CheckpointError(f"{folder} lacks the weight {name}.")
+        weight = weights.pop(name)
+        if weight.shape != shape:
+            raise CheckpointError(
+                f"{folder}: {name} has the shape {tuple(weight.shape)}; its config.json makes it "
+                f"{shape}."
+            )
+        return weight.float()
 
-    canonical: dict[str, Tensor] = {}
-    for ours, theirs in _EMBEDDINGS.items():
-        for part in ("weight", "bias") if ours == "norm" else ("weight",):
-            canonical[f"{ours}.{part}"] = take(f"{theirs}.{part}")
+    canonical = {
+        ours: take(theirs, shapes[ours]) for ours, theirs in _names(config.n_layers, is_bert)
+    }
     if is_bert:
+        types = weights.get(_TOKEN_TYPES, torch.empty(0))
+        n_types = max([1, *types.shape[:1]])  # config.json need not say how many
         canonical["position_embeddings.weight"] = (
-            canonical["position_embeddings.weight"] + take(_TOKEN_TYPES)[0]
+            canonical["position_embeddings.weight"] + take(_TOKEN_TYPES, (n_types, config.dim))[0]
         )
-    for number in range(config.n_layers):
-        for ours, theirs in layer_names.items():
-            for part in ("weight", "bias"):
-                canonical[f"layers.{number}.{ours}.{part}"] = take(
-                    f"{root}.{number}.{theirs}.{part}"
-                )
     if weights:
         raise CheckpointError(
             f"{folder} has weights that a {'BERT' if is_bert else 'DistilBERT'} encoder of "
             f"{config.n_layers} layers does not: {', '.join(sorted(weights)[:3])}, ..."
         )
     return dict(_join_qkv(canonical))
+
+
+def _names(n_layers: int, is_bert: bool) -> Iterator[tuple[str, str]]:
+    """Our name and the checkpoint's of each weight, Q, K and V apart."""
+    for ours, theirs in _EMBEDDINGS.items():
+        yield f"{ours}.weight", f"{theirs}.weight"
+    yield "norm.bias", f"{_EMBEDDINGS['norm']}.bias"
+    for number in range(n_layers):
+        for ours, theirs in (_BERT_LAYER if is_bert else _DISTILBERT_LAYER).items():
+            for part in ("weight", "bias"):
+                yield f"layers.{number}.{ours}.{part}", f"{_ROOT[is_bert]}.{number}.{theirs}.{part}"
 
 
 def _check_depth(
@@ -154,13 +167,18 @@ def _join_qkv(weights: dict[str, Tensor]) -> Iterator[tuple[str, Tensor]]:
             yield name, weight
 
 
-def _check(canonical: Mapping[str, Tensor], encoder: Encoder, folder: Path) -> None:
-    for name, expected in encoder.state_dict().items():
-        weight = canonical[name]
-        if weight.shape != expected.shape:
-            raise CheckpointError(
-                f"{folder}: {name} has the shape {tuple(weight.shape)}; its config.json makes it "
-                f"{tuple(expected.shape)}."
-            )
+def _shapes(encoder: Encoder) -> Iterator[tuple[str, tuple[int, ...]]]:
+    """The shape of each weight, Q, K and V apart."""
+    for name, weight in encoder.state_dict().items():
+        first, *others = weight.shape
+        if ".attention.qkv." in name:
+            for letter in "qkv":
+                yield name.replace(".qkv.", f".{letter}."), (first // 3, *others)
+        else:
+            yield name, (first, *others)
+
+
+def _check_finite(canonical: Mapping[str, Tensor], folder: Path) -> None:
+    for name, weight in canonical.items():
         if not torch.isfinite(weight).all():
             raise CheckpointError(f"{folder}: {name} holds values that are not finite.")

@@ -27,6 +27,8 @@ _BERT_NAMES = {
     "layer_norm_eps": "layer_norm_eps",
     "pad_token_id": "pad_token_id",
 }
+_BERT_LAYERS = 12  # the one default in which BERT differs
+_MOST = 2**24  # far above any use; keeps the sizes of a damaged file from overflowing
 
 
 class DistilBertConfig(BaseModel):
@@ -34,16 +36,21 @@ class DistilBertConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    vocab_size: int = Field(default=30522, gt=0, description="Number of token ids.")
-    max_position_embeddings: int = Field(default=512, gt=0, description="Most tokens of one row.")
+    vocab_size: int = Field(default=30522, gt=0, le=_MOST, description="Number of token ids.")
+    max_position_embeddings: int = Field(
+        default=512, gt=0, le=_MOST, description="Most tokens of one row."
+    )
     sinusoidal_pos_embds: bool = Field(
         default=False, description="Whether fresh position embeddings are sinusoidal."
     )
-    n_layers: int = Field(default=6, gt=0, description="Number of transformer layers.")
+    n_layers: int = Field(default=6, gt=0, le=_MOST, description="Number of transformer layers.")
     n_heads: int = Field(default=12, gt=0, description="Number of attention heads of a layer.")
-    dim: int = Field(default=768, gt=0, description="Size of a hidden state.")
+    dim: int = Field(default=768, gt=0, le=_MOST, description="Size of a hidden state.")
     hidden_dim: int = Field(
-        default=3072, gt=0, description="Size of the hidden layer of the feed-forward network."
+        default=3072,
+        gt=0,
+        le=_MOST,
+        description="Size of the hidden layer of the feed-forward network.",
     )
     dropout: float = Field(default=0.1, ge=0, le=1, description="Unused while frozen.")
     attention_dropout: float = Field(default=0.1, ge=0, le=1, description="Unused while frozen.")
@@ -96,7 +103,7 @@ def read_config(path: Path) -> DistilBertConfig:
             f"{path.parent} has no config.json; a checkpoint folder holds config.json, "
             "model.safetensors and tokenizer.json."
         ) from None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise CheckpointError(f"{path} cannot be read as JSON: {error}") from None
     if not isinstance(fields, dict):
         raise CheckpointError(f"{path} does not hold a JSON object.")
@@ -107,11 +114,14 @@ def _from_fields(fields: dict[str, Any], path: Path) -> DistilBertConfig:
     match fields.get("model_type"):
         case "distilbert":
             known = {
-                key: value for key, value in fields.items() if key in DistilBertConfig.model_fields
+                key: value
+                for key, value in fields.items()
+                # transformers' DistilBERT has its eps in the code, whatever its config.json says
+                if key in DistilBertConfig.model_fields and key != "layer_norm_eps"
             }
         case "bert":
             _check_bert(fields, path)
-            known = {
+            known = {"n_layers": _BERT_LAYERS} | {
                 ours: fields[theirs]
                 for theirs, ours in _BERT_NAMES.items()
                 if fields.get(theirs) is not None

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import json
-import pickle
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
 import torch
-from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
@@ -50,7 +48,7 @@ def shards_of(index: Path) -> list[str]:
     """
     try:
         names = sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))
-    except (OSError, ValueError, KeyError, AttributeError, TypeError):
+    except (OSError, ValueError, KeyError, AttributeError, TypeError, RecursionError):
         raise CheckpointError(f"{index} is not an index of weight files.") from None
     odd = [name for name in names if not isinstance(name, str) or Path(name).name != name]
     if odd:
@@ -70,9 +68,11 @@ def _read_file(path: Path) -> dict[str, Tensor]:
         if path.suffix == ".safetensors":
             return load_file(path)
         loaded = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError) as error:
+    except Exception as error:  # damaged bytes lead the readers to errors of any class
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise CheckpointError(f"{path} cannot be read as weights: {reason}") from None
-    if not isinstance(loaded, dict) or not all(isinstance(v, Tensor) for v in loaded.values()):
+        raise CheckpointError(f"{path} cannot be read as weights: {reason}") from error
+    if not isinstance(loaded, dict) or not all(
+        isinstance(name, str) and isinstance(weight, Tensor) for name, weight in loaded.items()
+    ):
         raise CheckpointError(f"{path} does not hold a dictionary of tensors.")
     return loaded

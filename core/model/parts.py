@@ -174,6 +174,18 @@ class ModelParts(nn.Module):
         self._heads.remove(name)
         self._own_adapters.pop(name, None)
 
+    def task(self, name: str) -> Task:
+        """The task of that name.
+
+        Raises:
+            UnknownTaskError: There is none; the message lists those there are.
+        """
+        task = self._tasks.get(name) if isinstance(name, str) else None
+        if task is None:
+            remedy = "Add one with model.add_task(name, head=...) or model.load_task(folder)."
+            raise UnknownTaskError(str(name), self._tasks, remedy)
+        return task
+
     def add_task(
         self,
         name: str,
@@ -215,7 +227,7 @@ class ModelParts(nn.Module):
         Raises:
             UnknownTaskError: There is none of that name.
         """
-        task = self._task(name)
+        task = self.task(name)
         del self._tasks[name]
         self.delete_head(task.head)
         shared = task.adapter is None or any(
@@ -266,13 +278,6 @@ class ModelParts(nn.Module):
         task = Task(name, name, name if adapter is not None else shared, text)
         self._own_adapters[name] = task.adapter
         self._tasks[name] = task
-        return task
-
-    def _task(self, name: str) -> Task:
-        task = self._tasks.get(name) if isinstance(name, str) else None
-        if task is None:
-            remedy = "Add one with model.add_task(name, head=...) or model.load_task(folder)."
-            raise UnknownTaskError(str(name), self._tasks, remedy)
         return task
 
     def _task_adapters(self) -> list[str | None]:

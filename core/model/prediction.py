@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -12,6 +12,7 @@ from polyhead.batch import Row
 from polyhead.contracts import Encoded, Head, HeadOutput, Prediction
 from polyhead.errors import InputError
 from polyhead.model.task import Task
+from polyhead.routing import token_batches
 
 __all__ = ["BATCH_TOKENS", "HeadCall", "Question", "answer", "as_list"]
 
@@ -35,6 +36,13 @@ class HeadCall:
     adapters: tuple[str | None, ...]
     row_counts: tuple[int, ...] | None = None
 
+    @classmethod
+    def of(cls, task: Task, encoded: Sequence[Encoded]) -> HeadCall:
+        """What to ask `task`'s head about `encoded`."""
+        rows = tuple(row for item in encoded for row in item.rows)
+        counts = tuple(len(item.rows) for item in encoded)
+        return cls(task.head, rows, (task.adapter,) * len(rows), counts)
+
 
 @dataclass(frozen=True)
 class Question:
@@ -49,11 +57,6 @@ class Question:
     task: Task
     head: Head
     encoded: Sequence[Encoded]
-
-    def call(self, examples: Sequence[int]) -> HeadCall:
-        """The head's share of a batch that holds the examples of these numbers."""
-        rows = tuple(row for number in examples for row in self.encoded[number].rows)
-        return HeadCall(self.task.head, rows, (self.task.adapter,) * len(rows))
 
 
 Compute = Callable[[Sequence[HeadCall]], list[HeadOutput]]
@@ -84,33 +87,16 @@ def answer(questions: Sequence[Question], compute: Compute) -> list[list[Predict
         compute: Runs the calls of one batch through the model.
     """
     n_examples = len(questions[0].encoded) if questions else 0
-    answers: list[list[Prediction | None]] = [[None] * n_examples for _ in questions]
-    for batch in _batches(questions, n_examples):
+    # tasks that share an adapter share rows too; counting each is on the safe side
+    n_tokens = [sum(q.encoded[place].n_tokens for q in questions) for place in range(n_examples)]
+    answers: list[dict[int, Prediction]] = [{} for _ in questions]
+    for places in token_batches(n_tokens, BATCH_TOKENS):
+        chosen = [[question.encoded[place] for place in places] for question in questions]
         with torch.inference_mode():
-            outputs = compute([question.call(batch) for question in questions])
-        for question, output, found in zip(questions, outputs, answers, strict=True):
-            encoded = [question.encoded[number] for number in batch]
-            for number, prediction in zip(
-                batch, question.head.decode(output, encoded), strict=True
-            ):
-                found[number] = prediction
-    return [[found for found in column if found is not None] for column in answers]
-
-
-def _batches(questions: Sequence[Question], n_examples: int) -> Iterator[list[int]]:
-    """The examples' numbers, similar lengths together, as many as the token budget holds."""
-    sizes = [
-        # tasks that share an adapter share the rows too; counting each is on the safe side
-        sum(len(row) for question in questions for row in question.encoded[number].rows)
-        for number in range(n_examples)
-    ]
-    batch: list[int] = []
-    tokens = 0
-    for number in sorted(range(n_examples), key=sizes.__getitem__):
-        if batch and tokens + sizes[number] > BATCH_TOKENS:
-            yield batch
-            batch, tokens = [], 0
-        batch.append(number)
-        tokens += sizes[number]
-    if batch:
-        yield batch
+            outputs = compute(
+                [HeadCall.of(q.task, encoded) for q, encoded in zip(questions, chosen, strict=True)]
+            )
+        for number, (question, encoded) in enumerate(zip(questions, chosen, strict=True)):
+            predictions = question.head.decode(outputs[number], encoded)
+            answers[number].update(zip(places, predictions, strict=True))
+    return [[found[place] for place in range(n_examples)] for found in answers]

@@ -106,7 +106,7 @@ class SavableModel(ModelParts):
             OutputExistsError: The folder exists.
             WriteError: It could not be written; nothing was changed.
         """
-        task = self._task(name)
+        task = self.task(name)
         adapter = None
         if task.adapter is not None:
             adapter = (

@@ -151,7 +151,7 @@ class DistilBertModelWithHeads(SavableModel):
         start = 0
         for head, call in zip(heads, calls, strict=True):
             numbers = range(start, start + len(call.rows))
-            outputs.append(self._run_head(head, plan, output, numbers))
+            outputs.append(self._run_head(head, plan, output, numbers, call.row_counts))
             start = numbers.stop
         return outputs
 
@@ -181,7 +181,7 @@ class DistilBertModelWithHeads(SavableModel):
         """
         names = [task] if isinstance(task, str) else list(dict.fromkeys(task))
         values = as_list(texts)
-        questions = [self._question(self._task(name), values) for name in names]
+        questions = [self._question(self.task(name), values) for name in names]
         answers = answer(questions, self.compute)
         if isinstance(task, str):
             return answers[0]
@@ -243,11 +243,17 @@ class DistilBertModelWithHeads(SavableModel):
         return plan, output
 
     def _run_head(
-        self, head: Head, plan: Plan, output: EncoderOutput, numbers: Sequence[int]
+        self,
+        head: Head,
+        plan: Plan,
+        output: EncoderOutput,
+        numbers: Sequence[int],
+        row_counts: tuple[int, ...] | None = None,
     ) -> HeadOutput:
         index = tuple(plan.place[number] for number in numbers)
         layers = output.layers if head.reads_layers else None
-        return cast("HeadOutput", head(Hidden(output.last, plan.packing, index, layers)))
+        hidden = Hidden(output.last, plan.packing, index, layers, row_counts)
+        return cast("HeadOutput", head(hidden))
 
     def _question(self, task: Task, values: Sequence[object]) -> Question:
         head = self._heads.find(task.head)
