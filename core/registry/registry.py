@@ -8,15 +8,12 @@ from __future__ import annotations
 
 import importlib
 import inspect
-import textwrap
 import threading
 import time
-import traceback
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
 from functools import cache
 from importlib.metadata import Distribution, EntryPoint, distributions, version
-from typing import Any, Final, Generic, TypeVar
+from typing import Any, Final, TypeVar
 
 import pluggy
 
@@ -37,8 +34,10 @@ from polyhead.errors import (
     UnknownBackboneError,
     UnknownKindError,
 )
+from polyhead.registry.records import PluginRecord, Provider
+from polyhead.registry.shelf import Claim, Shelf
 
-__all__ = ["DEFAULT_PLUGINS", "PluginRecord", "Provider", "Registry", "registry"]
+__all__ = ["DEFAULT_PLUGINS", "Registry", "registry"]
 
 DEFAULT_PLUGINS: Final = (
     "polyhead.adapters.builtin",
@@ -46,103 +45,8 @@ DEFAULT_PLUGINS: Final = (
     "polyhead.encoder.backbones",
 )
 ENTRY_POINT_GROUP: Final = "polyhead"
-_LONGEST_FAILURE: Final = 300
 
 T = TypeVar("T")
-
-
-@dataclass(frozen=True, order=True)
-class Provider:
-    """The distribution that something came from."""
-
-    distribution: str
-    version: str
-
-    def __str__(self) -> str:
-        return f"{self.distribution} {self.version}"
-
-
-@dataclass
-class PluginRecord:
-    """What became of one plugin.
-
-    Attributes:
-        name: Its entry point's name, or its module for a built-in.
-        provider: The distribution that installed it.
-        target: The object its entry point names.
-        provides: Kinds, presets and backbones it registered: "head classification".
-        import_s: Seconds its import took.
-        failure: What went wrong, in one line, or None.
-        traceback: All lines of it, or None.
-    """
-
-    name: str
-    provider: Provider
-    target: str
-    provides: list[str] = field(default_factory=list)
-    import_s: float = 0.0
-    failure: str | None = None
-    traceback: str | None = None
-
-    def fail(self, error: BaseException) -> None:
-        """Keeps the first thing that went wrong."""
-        if self.failure is None:
-            # one line whatever it says, for it is quoted in other messages
-            message = textwrap.shorten(str(error), _LONGEST_FAILURE)
-            self.failure = f"{type(error).__name__}: {message}".removesuffix(": ")
-            self.traceback = "".join(traceback.format_exception(error))
-
-
-@dataclass(frozen=True)
-class _Claim(Generic[T]):
-    value: T
-    record: PluginRecord
-
-
-class _Shelf(Generic[T]):
-    """Things of one sort by name, with everyone who claims the name."""
-
-    def __init__(self, what: str) -> None:
-        self.what = what
-        self._claims: dict[str, list[_Claim[T]]] = {}
-
-    def add(self, name: str, value: T, record: PluginRecord, builtin: Provider) -> None:
-        held = self._claims.setdefault(name, [])
-        if held and held[0].record.provider == builtin:
-            raise self._taken(name, [*held, _Claim(value, record)])
-        held.append(_Claim(value, record))
-        record.provides.append(f"{self.what} {name}")
-
-    def get(self, name: str) -> _Claim[T] | None:
-        held = self._claims.get(name)
-        if not held:
-            return None
-        if len(held) > 1:
-            raise self._taken(name, held)
-        return held[0]
-
-    def names(self) -> list[str]:
-        return sorted(self._claims)
-
-    def undisputed(self) -> dict[str, T]:
-        """What exactly one plugin claims, by name in sorted order."""
-        held = ((name, self._claims[name]) for name in self.names())
-        return {name: claims[0].value for name, claims in held if len(claims) == 1}
-
-    def records(self, name: str) -> list[PluginRecord]:
-        """The plugins that claim `name`."""
-        return [claim.record for claim in self._claims.get(name, [])]
-
-    def values(self) -> list[tuple[str, T]]:
-        """Everything with its name, disputed or not."""
-        return [(name, claim.value) for name in self.names() for claim in self._claims[name]]
-
-    def _taken(self, name: str, claims: Iterable[_Claim[T]]) -> DuplicateKindError:
-        who = " and ".join(f"{claim.record.provider} ({claim.record.name})" for claim in claims)
-        return DuplicateKindError(
-            f"{self.what} {name!r} is claimed by {who}; uninstall one of them or rename its "
-            f"{self.what}."
-        )
 
 
 class Registry:
@@ -166,10 +70,10 @@ class Registry:
         self._records: list[PluginRecord] = []
         self._stage = 0
         self._is_loading = False
-        self._heads: _Shelf[type[Head]] = _Shelf("head")
-        self._adapters: _Shelf[type[Adapter]] = _Shelf("adapter")
-        self._presets: _Shelf[AdapterConfig] = _Shelf("preset")
-        self._backbones: _Shelf[NamedBackbone] = _Shelf("backbone")
+        self._heads: Shelf[type[Head]] = Shelf("head")
+        self._adapters: Shelf[type[Adapter]] = Shelf("adapter")
+        self._presets: Shelf[AdapterConfig] = Shelf("preset")
+        self._backbones: Shelf[NamedBackbone] = Shelf("backbone")
 
     @property
     def hooks(self) -> pluggy.HookRelay:
@@ -287,7 +191,7 @@ class Registry:
         self._load_all()
         return UnknownBackboneError(name, self._backbones.names(), remedy)
 
-    def _class_for(self, shelf: _Shelf[type[T]], config: object) -> type[T]:
+    def _class_for(self, shelf: Shelf[type[T]], config: object) -> type[T]:
         for load in (self._load_builtin, self._load_all):
             load()
             for name, value in shelf.values():
@@ -295,17 +199,16 @@ class Registry:
                     return self._find(shelf, name).value
         raise ConfigError(
             f"{type(config).__qualname__} configures no registered {shelf.what}; register its "
-            "class "
-            f"with the hook polyhead_register_{shelf.what}s."
+            f"class with the hook polyhead_register_{shelf.what}s."
         )
 
-    def _find(self, shelf: _Shelf[T], name: str) -> _Claim[T]:
+    def _find(self, shelf: Shelf[T], name: str) -> Claim[T]:
         claim = self._search(shelf, name)
         if claim is None:
             raise self._unknown(shelf.what, name, shelf.names())
         return claim
 
-    def _search(self, shelf: _Shelf[T], name: str) -> _Claim[T] | None:
+    def _search(self, shelf: Shelf[T], name: str) -> Claim[T] | None:
         self._load_builtin()
         claim = shelf.get(name)
         if claim is None:
@@ -387,7 +290,7 @@ class Registry:
                 record.fail(error)
 
     def _add_class(
-        self, shelf: _Shelf[type[T]], cls: type[T], base: type[T], record: PluginRecord
+        self, shelf: Shelf[type[T]], cls: type[T], base: type[T], record: PluginRecord
     ) -> None:
         if not (isinstance(cls, type) and issubclass(cls, base)):
             raise ContractError(f"{cls!r} is not a subclass of polyhead.{base.__name__}.")
@@ -405,7 +308,7 @@ class Registry:
             self._check_meaning(name, self._adapters, record)
             self._presets.add(name, config, record, self._builtin)
 
-    def _check_meaning(self, name: str, others: _Shelf[Any], record: PluginRecord) -> None:
+    def _check_meaning(self, name: str, others: Shelf[Any], record: PluginRecord) -> None:
         """A config string starts with a kind or a preset: one plugin's must not hide another's."""
         taken = [other for other in others.records(name) if other is not record]
         if taken:
