@@ -34,7 +34,7 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING, ClassVar
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
 __all__ = [
     "ArtifactError",
@@ -60,6 +60,7 @@ __all__ = [
     "UnknownNameError",
     "UnknownTaskError",
     "WriteError",
+    "listing",
     "shown",
 ]
 
@@ -91,8 +92,7 @@ class UnknownNameError(PolyheadError, LookupError):
         close = get_close_matches(name, self.known, n=1)
         hint = f" Did you mean {close[0]!r}?" if close else ""
         super().__init__(
-            f"no {self.what} {name!r}; {self.where}: {_listing(self.known)}.{hint} "
-            f"{remedy}".rstrip()
+            f"no {self.what} {name!r}; {self.where}: {listing(self.known)}.{hint} {remedy}".rstrip()
         )
 
 
@@ -237,7 +237,8 @@ def shown(value: object, most: int = 60) -> str:
     return text if len(text) <= most else text[: most - 3] + "..."
 
 
-def _listing(names: list[str]) -> str:
+def listing(names: Sequence[str]) -> str:
+    """The names for a message, in their order, cut short where there are many."""
     if not names:
         return "none"
     first = ", ".join(repr(name) for name in names[:_MOST_NAMES_SHOWN])

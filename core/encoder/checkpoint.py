@@ -159,12 +159,16 @@ def _check_depth(
 
 
 def _join_qkv(weights: dict[str, Tensor]) -> Iterator[tuple[str, Tensor]]:
+    """Our encoder's weights, in memory of their own.
+
+    The file's are mapped from it: were it written over, they would change under the model.
+    """
     for name, weight in weights.items():
         if ".attention.q." in name:
             three = [weights[name.replace(".q.", f".{letter}.")] for letter in "qkv"]
             yield name.replace(".q.", ".qkv."), torch.cat(three)
         elif ".attention.k." not in name and ".attention.v." not in name:
-            yield name, weight
+            yield name, weight.clone()
 
 
 def _shapes(encoder: Encoder) -> Iterator[tuple[str, tuple[int, ...]]]:

@@ -52,25 +52,44 @@ def download_checkpoint(repo_id: str, options: HubOptions) -> Path:
     options = HubOptions(folder.name, options.cache_dir, options.local_files_only, options.token)
     _fetch_weights(repo_id, options)
     for name in _TOKENIZER_FILES:
-        _fetch(repo_id, name, options)
+        _fetch_pinned(repo_id, name, options)
     return folder
 
 
 def _fetch_weights(repo_id: str, options: HubOptions) -> None:
     for whole, index in zip(WEIGHT_FILES, INDEX_FILES, strict=True):
-        if _fetch(repo_id, whole, options) is not None:
+        if _fetch_pinned(repo_id, whole, options) is not None:
             return
-        found = _fetch(repo_id, index, options)
+        found = _fetch_pinned(repo_id, index, options)
         if found is not None:
             _fetch_all(repo_id, shards_of(found), options)
             return
-    raise DownloadError(f"the hub repository {repo_id!r} has neither {' nor '.join(WEIGHT_FILES)}.")
+    raise _lacking(repo_id, f"has neither {' nor '.join(WEIGHT_FILES)}", options)
 
 
 def _fetch_all(repo_id: str, names: Iterable[str], options: HubOptions) -> None:
     for name in names:
-        if _fetch(repo_id, name, options) is None:
-            raise DownloadError(f"the hub repository {repo_id!r} lists {name} and lacks it.")
+        if _fetch_pinned(repo_id, name, options) is None:
+            raise _lacking(repo_id, f"lists {name} and lacks it", options)
+
+
+def _lacking(repo_id: str, problem: str, options: HubOptions) -> DownloadError:
+    if _is_offline(options):
+        return DownloadError(
+            f"what the cache holds of {repo_id!r} {problem}, and the hub may not be asked "
+            "(offline); fetch it once without the offline flag."
+        )
+    return DownloadError(f"the hub repository {repo_id!r} {problem}.")
+
+
+def _fetch_pinned(repo_id: str, name: str, options: HubOptions) -> Path | None:
+    """As `_fetch`, for a commit, which never changes: what the cache knows is not asked again."""
+    from huggingface_hub import try_to_load_from_cache  # noqa: PLC0415
+
+    known = try_to_load_from_cache(repo_id, name, options.cache_dir, options.revision)
+    # neither a path nor None: the client's mark for a file that the commit does not have
+    is_absent = known is not None and not isinstance(known, str)
+    return None if is_absent else _fetch(repo_id, name, options)
 
 
 def _fetch(repo_id: str, name: str, options: HubOptions) -> Path | None:
@@ -79,8 +98,6 @@ def _fetch(repo_id: str, name: str, options: HubOptions) -> Path | None:
     from huggingface_hub import hf_hub_download  # noqa: PLC0415
     from huggingface_hub.errors import (  # noqa: PLC0415
         EntryNotFoundError,
-        HfHubHTTPError,
-        HFValidationError,
         LocalEntryNotFoundError,
         RepositoryNotFoundError,
         RevisionNotFoundError,
@@ -108,17 +125,15 @@ def _fetch(repo_id: str, name: str, options: HubOptions) -> Path | None:
         raise DownloadError(
             f"the hub repository {repo_id!r} has no revision {options.revision!r}."
         ) from None
-    except (HFValidationError, HfHubHTTPError, OSError) as error:
+    except Exception as error:  # of the client, the HTTP library below it, or the disk
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise DownloadError(f"{repo_id!r} could not be fetched from the hub: {reason}") from None
+        raise DownloadError(f"{repo_id!r} could not be fetched from the hub: {reason}") from error
     return Path(path)
 
 
 def _check_offline(repo_id: str, name: str, options: HubOptions) -> None:
     """Accepts that a file is not cached when offline and the repository itself is."""
-    from huggingface_hub import constants  # noqa: PLC0415
-
-    offline = options.local_files_only or constants.HF_HUB_OFFLINE
+    offline = _is_offline(options)
     if offline and name != "config.json":
         return
     if offline:
@@ -131,3 +146,9 @@ def _check_offline(repo_id: str, name: str, options: HubOptions) -> None:
         f"the hub cannot be reached and {name} of {repo_id!r} is not in the cache; give a local "
         "folder, or try again with a connection."
     )
+
+
+def _is_offline(options: HubOptions) -> bool:
+    from huggingface_hub import constants  # noqa: PLC0415
+
+    return options.local_files_only or bool(constants.HF_HUB_OFFLINE)
