@@ -1,0 +1,256 @@
+"""The configuration of bottleneck adapters, and the named ones that go back to papers.
+
+Fields carry the names and the meaning that the `adapters` library (AdapterHub) gives them, so that
+what is known of a setting there holds here.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Annotated, Final, Literal, Self, TypeGuard
+
+from pydantic import AfterValidator, Field, field_validator, model_validator
+
+from polyhead.contracts import AdapterConfig, EncoderShape, check_activation
+from polyhead.errors import ConfigError
+
+__all__ = ["PRESETS", "BottleneckConfig"]
+
+_DEFAULT: Final = "default"
+_WIDEST: Final = 65_536  # far above any use; keeps a mistyped factor from asking for all memory
+
+_Factor = Annotated[float, Field(gt=0)]
+_Layer = Annotated[int, Field(ge=0, strict=True)]
+
+
+class BottleneckConfig(AdapterConfig):
+    """A small network `up(activation(down(z)))` behind, or beside, the sub-layers of the encoder.
+
+    For one layer with input x: `a = attention(x); h = norm1(a + x); f = feed_forward(h);
+    y = norm2(f + h)`. A sequential bottleneck reads what the sub-layer computed (a or f), a
+    parallel one what the sub-layer read (x or h).
+    """
+
+    mh_adapter: bool = Field(
+        description="Whether there is a bottleneck at the attention, before norm1."
+    )
+    output_adapter: bool = Field(
+        description="Whether there is a bottleneck at the feed-forward network, before norm2."
+    )
+    reduction_factor: _Factor | dict[str, _Factor] = Field(
+        description="Width of the encoder divided by that of the bottleneck (rounded down, at "
+        "least 1). One number, or numbers by layer, counted from 0, with 'default' for the others."
+    )
+    non_linearity: Annotated[str, AfterValidator(check_activation)] = Field(
+        description="Activation between the two projections."
+    )
+    original_ln_before: bool = Field(
+        default=False,
+        description="Whether the bottleneck reads norm(f + h), the encoder's own residual and norm "
+        "applied first, instead of f alone. For sequential ones only.",
+    )
+    original_ln_after: bool = Field(
+        default=True,
+        description="Whether the encoder's residual h is added, and its norm applied, at the end.",
+    )
+    ln_before: bool = Field(
+        default=False,
+        description="Whether the bottleneck normalises what it reads, by a norm it learns.",
+    )
+    ln_after: bool = Field(
+        default=False, description="Whether the bottleneck's result goes through a norm it learns."
+    )
+    init_weights: Literal["bert", "mam_adapter", "houlsby"] = Field(
+        default="bert",
+        description="Weights at the start: 'bert' N(0, 0.02); 'mam_adapter' uniform down, zero up, "
+        "so that the adapter changes nothing yet; 'houlsby' N(0, 0.01) cut off at two deviations.",
+    )
+    init_weights_seed: int | None = Field(
+        default=None,
+        ge=0,
+        lt=2**63,
+        description="Seed of those weights; None draws from torch's global generator.",
+    )
+    is_parallel: bool = Field(
+        default=False,
+        description="Whether the bottleneck lies beside the sub-layer, not behind it.",
+    )
+    scaling: float | Literal["learned", "channel"] = Field(
+        default=1.0,
+        description="Factor of the bottleneck's result: a number, one learned number, or one "
+        "learned number for each channel (both start at 1).",
+    )
+    use_gating: bool = Field(
+        default=False,
+        description="Whether a learned gate between 0 and 1, one for each row, scales the result.",
+    )
+    residual_before_ln: bool | Literal["post_add"] = Field(
+        default=True,
+        description="What the bottleneck's own residual is where original_ln_before is set: true, "
+        "f; 'post_add', f + h; false, norm(f + h).",
+    )
+    adapter_residual_before_ln: bool = Field(
+        default=False, description="Whether that residual is added before the norm of ln_after."
+    )
+    leave_out: tuple[_Layer, ...] = Field(
+        default=(), description="Layers, counted from 0, that get no bottleneck."
+    )
+    dropout: float = Field(
+        default=0.0, ge=0, lt=1, description="Dropout of the bottleneck's result in training."
+    )
+
+    @field_validator("reduction_factor", mode="before")
+    @classmethod
+    def _one_factor_or_many(cls, value: object) -> object:
+        if isinstance(value, Mapping):
+            factors = {str(layer): factor for layer, factor in value.items()}
+            odd = [layer for layer in factors if layer != _DEFAULT and not _is_layer(layer)]
+            if odd or not factors:
+                raise ValueError("keys are layer numbers, counted from 0, and 'default'")
+            if not all(_is_number(factor) and factor > 0 for factor in factors.values()):
+                raise ValueError("every factor is a number greater than 0")
+            return factors
+        if not _is_number(value) or value <= 0:
+            raise ValueError("give a number greater than 0, or such numbers by layer")
+        return value
+
+    @field_validator("scaling", mode="before")
+    @classmethod
+    def _number_or_word(cls, value: object) -> object:
+        if value in ("learned", "channel") or _is_number(value):
+            return value
+        raise ValueError("give a number, 'learned' or 'channel'")
+
+    @field_validator("residual_before_ln", mode="before")
+    @classmethod
+    def _truth_or_word(cls, value: object) -> object:
+        if value == "post_add" or isinstance(value, bool):
+            return value
+        raise ValueError("give true, false or 'post_add'")
+
+    @field_validator("leave_out")
+    @classmethod
+    def _sorted(cls, value: tuple[int, ...]) -> tuple[int, ...]:
+        return tuple(sorted(set(value)))
+
+    @model_validator(mode="after")
+    def _check_fields_together(self) -> Self:
+        if not (self.mh_adapter or self.output_adapter):
+            raise ValueError("at least one of mh_adapter and output_adapter must be true")
+        if self.adapter_residual_before_ln and not self.ln_after:
+            raise ValueError(
+                "adapter_residual_before_ln needs ln_after: there is no norm otherwise"
+            )
+        if self.is_parallel:
+            self._check_parallel()
+        elif self.residual_before_ln == "post_add" and not self.original_ln_before:
+            raise ValueError("residual_before_ln='post_add' needs original_ln_before")
+        return self
+
+    def _check_parallel(self) -> None:
+        """A parallel bottleneck reads and adds in one way only."""
+        unused = {
+            "original_ln_before": self.original_ln_before,
+            "residual_before_ln": self.residual_before_ln is not True,
+            "adapter_residual_before_ln": self.adapter_residual_before_ln,
+        }
+        given = [name for name, is_given in unused.items() if is_given]
+        if given:
+            raise ValueError(f"{' and '.join(given)} cannot be changed where is_parallel is true")
+
+    def widths(self, shape: EncoderShape) -> dict[int, int]:
+        """The bottleneck's width in each layer that has one.
+
+        Raises:
+            ConfigError: A layer that the encoder lacks is named, a layer has no reduction factor,
+                or no layer is left.
+        """
+        self._check_layers(shape)
+        layers = [layer for layer in range(shape.n_layers) if layer not in self.leave_out]
+        if not layers:
+            raise ConfigError(f"leave_out names all {shape.n_layers} layers; leave at least one.")
+        return {layer: self._width(layer, shape.width) for layer in layers}
+
+    def _check_layers(self, shape: EncoderShape) -> None:
+        named = {"leave_out": set(self.leave_out), "reduction_factor": set[int]()}
+        if isinstance(self.reduction_factor, dict):
+            named["reduction_factor"] = {
+                int(key) for key in self.reduction_factor if key != _DEFAULT
+            }
+        for field, layers in named.items():
+            absent = sorted(layer for layer in layers if layer >= shape.n_layers)
+            if absent:
+                raise ConfigError(
+                    f"{field} names layer {absent[0]}; the encoder has the layers 0 to "
+                    f"{shape.n_layers - 1}."
+                )
+
+    def _width(self, layer: int, encoder_width: int) -> int:
+        factor = self.reduction_factor
+        if isinstance(factor, dict):
+            if str(layer) not in factor and _DEFAULT not in factor:
+                raise ConfigError(
+                    f"reduction_factor has no entry for layer {layer}; add one, or a 'default'."
+                )
+            factor = factor.get(str(layer), factor.get(_DEFAULT, 1.0))
+        if encoder_width / factor > _WIDEST:
+            raise ConfigError(
+                f"reduction_factor {factor} makes a bottleneck of width "
+                f"{encoder_width / factor:,.0f}; the most is {_WIDEST:,}."
+            )
+        return max(1, int(encoder_width // factor))
+
+
+def _is_number(value: object) -> TypeGuard[float]:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    return abs(value) < math.inf  # false for NaN too
+
+
+def _is_layer(key: str) -> bool:
+    return key.isascii() and key.isdigit() and str(int(key)) == key
+
+
+_SEQ_BN: Final = BottleneckConfig(
+    mh_adapter=False,
+    output_adapter=True,
+    reduction_factor=16,
+    non_linearity="relu",
+    original_ln_before=True,
+)
+_DOUBLE_SEQ_BN: Final = BottleneckConfig(
+    mh_adapter=True,
+    output_adapter=True,
+    reduction_factor=16,
+    non_linearity="swish",
+)
+_PAR_BN: Final = BottleneckConfig(
+    mh_adapter=False,
+    output_adapter=True,
+    reduction_factor=2,
+    non_linearity="relu",
+    init_weights="mam_adapter",
+    is_parallel=True,
+    scaling=4.0,
+)
+_SCALED_PAR_BN: Final = _PAR_BN.model_copy(update={"scaling": "learned"})
+
+PRESETS: Final[Mapping[str, BottleneckConfig]] = MappingProxyType(
+    {
+        "seq_bn": _SEQ_BN,
+        "pfeiffer": _SEQ_BN,
+        "double_seq_bn": _DOUBLE_SEQ_BN,
+        "houlsby": _DOUBLE_SEQ_BN,
+        "par_bn": _PAR_BN,
+        "parallel": _PAR_BN,
+        "scaled_par_bn": _SCALED_PAR_BN,
+        "scaled_parallel": _SCALED_PAR_BN,
+    }
+)
+"""Configurations by name and old name.
+
+`seq_bn` is Pfeiffer et al. 2020 (arXiv:2005.00052), `double_seq_bn` Houlsby et al. 2019
+(arXiv:1902.00751), `par_bn` and `scaled_par_bn` He et al. 2021 (arXiv:2110.04366).
+"""
