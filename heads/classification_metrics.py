@@ -1,0 +1,55 @@
+"""How good the answers of a classification head are."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from polyhead.contracts import Metrics, targets_of
+from polyhead.errors import InputError, MissingExtraError
+from polyhead.heads.logits import checked_logits
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from polyhead.contracts import Encoded, HeadOutput
+
+__all__ = ["ClassificationMetrics"]
+
+
+class ClassificationMetrics(Metrics):
+    """Accuracy, and F1 averaged over the labels that occur in the data or the answers."""
+
+    primary = "accuracy"
+
+    def __init__(self) -> None:
+        self._answers: list[int] = []
+        self._targets: list[int] = []
+
+    def update(self, output: HeadOutput, encoded: Sequence[Encoded]) -> None:
+        """Takes in a batch's logits, (B, K), and its labelled examples.
+
+        Raises:
+            InputError: An example has no label, or the logits are not finite.
+        """
+        self._targets += targets_of(encoded).tolist()
+        self._answers += checked_logits(output).argmax(dim=1).tolist()
+
+    def compute(self) -> dict[str, float]:
+        """`accuracy` and `macro_f1`, as scikit-learn defines them.
+
+        Raises:
+            InputError: There was no example.
+            MissingExtraError: scikit-learn is not installed.
+        """
+        if not self._targets:
+            raise InputError("there are no labelled examples to evaluate on.")
+        try:
+            # takes a second to import, and prediction never needs it
+            from sklearn.metrics import accuracy_score, f1_score  # noqa: PLC0415
+        except ImportError as error:
+            raise MissingExtraError("scikit-learn", "train", "evaluation") from error
+        f1 = f1_score(self._targets, self._answers, average="macro", zero_division=0)
+        return {
+            "accuracy": float(accuracy_score(self._targets, self._answers)),
+            "macro_f1": float(f1),
+        }
