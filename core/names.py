@@ -36,7 +36,6 @@ def check_name(name: object, what: str) -> str:
         article = "an" if what.startswith(("a", "e", "i", "o", "u")) else "a"
         raise InvalidNameError(
             f"{given} cannot name {article} {what}: use 1 to 64 of the letters a-z, A-Z, digits, "
-            "'_' "
-            "and '-', the first one a letter or digit."
+            "'_' and '-', the first one a letter or digit."
         )
     return name

@@ -203,8 +203,7 @@ class Tokenizer:
                 which = "first" if self.settings.truncation == "only_first" else "second"
                 raise InputError(
                     f"row {number + 1} has {excess} tokens too many, more than its {which} text "
-                    "has; "
-                    "raise max_length or choose truncation='longest_first'."
+                    "has; raise max_length or choose truncation='longest_first'."
                 )
             case "refuse":
                 raise InputError(

@@ -139,8 +139,7 @@ def _check_offline(repo_id: str, name: str, options: HubOptions) -> None:
     if offline:
         raise DownloadError(
             f"{repo_id!r} is not in the cache and the hub may not be asked (offline); fetch it "
-            "once "
-            "without the offline flag, or give a local folder."
+            "once without the offline flag, or give a local folder."
         )
     raise DownloadError(
         f"the hub cannot be reached and {name} of {repo_id!r} is not in the cache; give a local "

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 import torch
-from torch import nn
 
 from polyhead.artifact import Manifest, read_tensors
 from polyhead.contracts import Adapter, EncoderShape, Head, validate_config
@@ -25,7 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = ["check_backbone", "find_checkpoint", "load_adapter_module", "load_head_module"]
 
-ModuleT = TypeVar("ModuleT", bound=nn.Module)
+PartT = TypeVar("PartT", Head, Adapter)
 
 
 def find_checkpoint(name: str | Path, options: HubOptions) -> Path:
@@ -70,15 +69,14 @@ def check_backbone(manifest: Manifest, own: BackboneInfo, source: Path) -> None:
     if theirs.shape != own.shape:
         raise BackboneMismatchError(
             f"{source} was trained on {theirs.name!r} with {theirs.shape}; this model is "
-            f"{own.name!r} "
-            f"with {own.shape}. Load it on a model made with from_pretrained({theirs.name!r})."
+            f"{own.name!r} with {own.shape}. Load it on a model made with "
+            f"from_pretrained({theirs.name!r})."
         )
     if theirs.fingerprint != own.fingerprint:
         raise BackboneMismatchError(
             f"{source} was trained on {theirs.name!r} (fingerprint {theirs.fingerprint[:12]}); "
-            "this "
-            f"model is {own.name!r} ({own.fingerprint[:12]}), of the same shape and with other "
-            f"weights. Load it on a model made with from_pretrained({theirs.name!r})."
+            f"this model is {own.name!r} ({own.fingerprint[:12]}), of the same shape and with "
+            f"other weights. Load it on a model made with from_pretrained({theirs.name!r})."
         )
 
 
@@ -88,12 +86,7 @@ def load_head_module(manifest: Manifest, path: Path, shape: EncoderShape) -> Hea
     Raises:
         ArtifactError: Its kind is not installed, or its config or tensors are not understood.
     """
-    try:
-        cls = registry().head(manifest.kind)
-        config = validate_config(cls.Config, manifest.config, f"head kind {manifest.kind!r}")
-    except (UnknownKindError, ConfigError) as error:
-        raise _not_understood(manifest, path, error) from None
-    return _build(lambda: cls(config, shape), manifest, path)
+    return _load(registry().head, manifest, path, shape)
 
 
 def load_adapter_module(manifest: Manifest, path: Path, shape: EncoderShape) -> Adapter:
@@ -102,9 +95,16 @@ def load_adapter_module(manifest: Manifest, path: Path, shape: EncoderShape) -> 
     Raises:
         ArtifactError: Its kind is not installed, or its config or tensors are not understood.
     """
+    return _load(registry().adapter, manifest, path, shape)
+
+
+def _load(
+    class_of: Callable[[str], type[PartT]], manifest: Manifest, path: Path, shape: EncoderShape
+) -> PartT:
     try:
-        cls = registry().adapter(manifest.kind)
-        config = validate_config(cls.Config, manifest.config, f"adapter kind {manifest.kind!r}")
+        cls = class_of(manifest.kind)
+        what = f"{manifest.artifact} kind {manifest.kind!r}"
+        config = validate_config(cls.Config, manifest.config, what)
     except (UnknownKindError, ConfigError) as error:
         raise _not_understood(manifest, path, error) from None
     return _build(lambda: cls(config, shape), manifest, path)
@@ -118,7 +118,7 @@ def _not_understood(manifest: Manifest, path: Path, error: Exception) -> Artifac
     )
 
 
-def _build(make: Callable[[], ModuleT], manifest: Manifest, path: Path) -> ModuleT:
+def _build(make: Callable[[], PartT], manifest: Manifest, path: Path) -> PartT:
     """The module with the file's weights; sizes are compared before memory is taken."""
     try:
         with torch.device("meta"), torch.random.fork_rng(devices=[]):

@@ -128,8 +128,7 @@ class ModelParts(nn.Module):
         if users:
             raise InputError(
                 f"the adapter {name!r} is used by the task {users[0]!r}; delete the task first "
-                "with "
-                f"model.delete_task({users[0]!r})."
+                f"with model.delete_task({users[0]!r})."
             )
         self._adapters.remove(name)
 
@@ -258,8 +257,7 @@ class ModelParts(nn.Module):
         if name in self._tasks:
             raise NameTakenError(
                 f"this model already has the task {name!r}; choose another name, or delete it "
-                "first "
-                f"with model.delete_task({name!r})."
+                f"first with model.delete_task({name!r})."
             )
         self._heads.check_new(name)
 
@@ -292,7 +290,6 @@ class ModelParts(nn.Module):
                 adapter,
                 self._adapters.view,
                 f"The head {head!r} has no adapter of its own here; pass adapter_names=..., None "
-                "for "
-                "the bare encoder.",
+                "for the bare encoder.",
             )
         return adapter

@@ -93,9 +93,8 @@ class ModuleTable(nn.Module, Generic[ModuleT]):
 
     def _taken(self, name: str) -> NameTakenError:
         return NameTakenError(
-            f"this model already has the {self._what} {name!r}; choose another name, or delete "
-            "it first "
-            f"with model.delete_{self._what}({name!r})."
+            f"this model already has the {self._what} {name!r}; choose another name, or delete it "
+            f"first with model.delete_{self._what}({name!r})."
         )
 
     # a lock cannot be copied or pickled: every copy of a model gets one of its own

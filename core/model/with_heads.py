@@ -211,8 +211,7 @@ class DistilBertModelWithHeads(SavableModel):
             if len(names) > 1:
                 raise InputError(
                     f"this model has several heads, {', '.join(map(repr, sorted(names)))}; name "
-                    "one "
-                    "with head=..., or None for hidden states only."
+                    "one with head=..., or None for hidden states only."
                 )
             head = names[0] if names else None
         return _per_row(head, n_rows, "head")
@@ -260,9 +259,8 @@ class DistilBertModelWithHeads(SavableModel):
         adapter = None if task.adapter is None else self._adapters.find(task.adapter)
         if head.training or (adapter is not None and adapter.training):
             raise InputError(
-                f"the task {task.name!r} is in training mode, where dropout makes answers "
-                "random; call "
-                "model.eval() first."
+                f"the task {task.name!r} is in training mode, where dropout makes answers random; "
+                "call model.eval() first."
             )
         examples: list[Example] = [head.parse(value) for value in values]
         return Question(task, head, head.encode(examples, self.text_tokenizer(task)))
