@@ -1,0 +1,62 @@
+"""How good a task is on labelled examples."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+
+from polyhead.model import BATCH_TOKENS, HeadCall
+from polyhead.routing import token_batches
+from polyhead.train.encoding import encode_labelled
+from polyhead.train.modes import evaluating
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from polyhead.contracts import Encoded, Example
+    from polyhead.model import DistilBertModelWithHeads, Task
+
+__all__ = ["evaluate", "measure"]
+
+
+def evaluate(
+    model: DistilBertModelWithHeads,
+    task: str,
+    examples: Sequence[Example],
+    *,
+    batch_tokens: int = BATCH_TOKENS,
+) -> dict[str, float]:
+    """The figures that the task's head measures itself by.
+
+    Args:
+        model: It has the task.
+        task: The task's name.
+        examples: At least one, each with its label.
+        batch_tokens: Most tokens of one batch; it changes time and memory, not the figures.
+
+    Raises:
+        UnknownTaskError: The model has no such task.
+        InputError: There is no example, one has no label, or a text or label cannot be used.
+    """
+    found = model.task(task)
+    encoded = encode_labelled(model, found, examples, "evaluation")
+    return measure(model, found, encoded, batch_tokens)
+
+
+def measure(
+    model: DistilBertModelWithHeads,
+    task: Task,
+    encoded: Sequence[Encoded],
+    batch_tokens: int = BATCH_TOKENS,
+) -> dict[str, float]:
+    """`evaluate` for examples that are encoded already."""
+    head = model.heads[task.head]
+    modules = [head] if task.adapter is None else [head, model.adapters[task.adapter]]
+    metrics = head.metrics()
+    with evaluating(modules), torch.inference_mode():
+        for places in token_batches([item.n_tokens for item in encoded], batch_tokens):
+            batch = [encoded[place] for place in places]
+            [output] = model.compute([HeadCall.of(task, batch)])
+            metrics.update(output, batch)
+    return metrics.compute()

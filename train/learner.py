@@ -1,0 +1,150 @@
+"""One task's part in a training run."""
+
+from __future__ import annotations
+
+import math
+from itertools import chain
+from typing import TYPE_CHECKING
+
+import torch
+from torch import nn
+
+from polyhead.contracts import targets_of
+from polyhead.errors import ContractError, InputError
+from polyhead.train.encoding import encode_labelled
+from polyhead.train.evaluation import measure
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from torch import Tensor
+
+    from polyhead.contracts import Encoded, Example, HeadOutput
+    from polyhead.model import DistilBertModelWithHeads
+
+__all__ = ["Learner"]
+
+
+class Learner:
+    """A task's own adapter and head, what they learn from, and the best weights they had.
+
+    Attributes:
+        task: The task.
+        modules: Its head and, where it has one, its adapter.
+        parameters: What is trained: their parameters, but for any they share with the encoder.
+        train: The training examples, encoded.
+        evaluation: The evaluation examples, encoded; empty without.
+        best_epoch: The epoch whose weights are kept; 0 while they are those from before the run.
+        best_figures: The figures of that epoch.
+    """
+
+    def __init__(self, model: DistilBertModelWithHeads, task: str) -> None:
+        """Finds the task's modules and keeps a copy of their weights.
+
+        Args:
+            model: It has the task.
+            task: The task's name.
+
+        Raises:
+            UnknownTaskError: The model has no such task.
+            InputError: The task has no weights that could be trained.
+        """
+        self.model = model
+        self.task = model.task(task)
+        self.head = model.heads[self.task.head]
+        self.modules: list[nn.Module] = [self.head]
+        if self.task.adapter is not None:
+            self.modules.append(model.adapters[self.task.adapter])
+        # a head may hold one of the encoder's matrices, as language models do
+        encoders = {
+            id(weight) for weight in chain(model.encoder.parameters(), model.encoder.buffers())
+        }
+        weights = chain.from_iterable(module.parameters() for module in self.modules)
+        self.parameters = [
+            weight
+            for weight in weights
+            if id(weight) not in encoders and weight.is_floating_point()
+        ]
+        if not self.parameters:
+            raise InputError(f"the task {task!r} has no weights that could be trained.")
+        buffers = chain.from_iterable(module.buffers() for module in self.modules)
+        own_buffers = [buffer for buffer in buffers if id(buffer) not in encoders]
+        self._weights: list[Tensor] = [*self.parameters, *own_buffers]
+        self.train: list[Encoded] = []
+        self.evaluation: list[Encoded] = []
+        self.keep(0, {})
+        self._n_worse = 0
+
+    @property
+    def device(self) -> torch.device:
+        """Where the task's weights are."""
+        return self.parameters[0].device
+
+    def read(self, train: Sequence[Example], evaluation: Sequence[Example]) -> None:
+        """Encodes the examples, once for the whole run.
+
+        Raises:
+            InputError: A text or label cannot be used.
+        """
+        self.train = encode_labelled(self.model, self.task, train, "training")
+        if evaluation:
+            self.evaluation = encode_labelled(self.model, self.task, evaluation, "evaluation")
+
+    def loss(self, output: HeadOutput, encoded: Sequence[Encoded]) -> Tensor:
+        """The mean loss over a batch. Shape: ()."""
+        return self.head.loss(output, targets_of(encoded).to(self.device))
+
+    def judge(self, epoch: int, train_loss: float) -> tuple[dict[str, float], bool]:
+        """Measures the weights an epoch ended with, and keeps them if they are the best so far.
+
+        Args:
+            epoch: Counted from 1.
+            train_loss: The epoch's mean loss.
+
+        Returns:
+            The figures, and whether they are the best. Without evaluation examples the figure is
+            the training loss, and the last epoch counts as the best.
+        """
+        if not self.evaluation:
+            figures = {"train_loss": train_loss}
+            self.keep(epoch, figures)
+            return figures, True
+        figures = measure(self.model, self.task, self.evaluation)
+        is_best = self._is_better(figures)
+        if is_best:
+            self.keep(epoch, figures)
+        self._n_worse = 0 if is_best else self._n_worse + 1
+        return figures, is_best
+
+    def is_out_of_patience(self, patience: int | None) -> bool:
+        """Whether that many epochs in a row were not better than the best."""
+        return patience is not None and self._n_worse >= patience
+
+    def keep(self, epoch: int, figures: Mapping[str, float]) -> None:
+        """Copies the weights as they are, as those of `epoch`."""
+        copies = [weight.detach().clone() for weight in self._weights]
+        # in one statement: Ctrl-C finds either the old copy or the new one
+        self._kept, self.best_epoch, self.best_figures = copies, epoch, dict(figures)
+
+    def restore(self) -> None:
+        """Puts the kept weights back."""
+        with torch.no_grad():
+            for weight, copy in zip(self._weights, self._kept, strict=True):
+                weight.copy_(copy)
+
+    @property
+    def primary(self) -> str:
+        """The figure by which the best epoch is chosen."""
+        return self.head.metrics().primary
+
+    def _is_better(self, figures: Mapping[str, float]) -> bool:
+        if self.primary not in figures:
+            raise ContractError(
+                f"the metrics of head kind {self.head.kind!r} have no figure {self.primary!r}, "
+                f"which they call their primary one; they have: {', '.join(figures)}."
+            )
+        new = figures[self.primary]
+        best = self.best_figures.get(self.primary, math.nan)
+        if math.isnan(best):  # the first epoch, or none with a figure yet
+            return self.best_epoch == 0 or not math.isnan(new)
+        return new > best if self.head.metrics().higher_is_better else new < best

@@ -1,0 +1,36 @@
+"""How a training run goes."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict, Field
+
+__all__ = ["TrainSettings"]
+
+_LARGEST_SEED = 2**63 - 1
+
+
+class TrainSettings(BaseModel):
+    """The settings of a run; saved with the task it trained."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    epochs: int = Field(default=3, ge=1, description="Passes over the training examples.")
+    lr: float = Field(default=1e-3, gt=0, description="Highest learning rate, that after warm-up.")
+    batch_size: int = Field(default=32, ge=1, description="Examples of one optimiser step.")
+    seed: int = Field(
+        default=0, ge=0, le=_LARGEST_SEED, description="Seed of the examples' order and of dropout."
+    )
+    warmup_ratio: float = Field(
+        default=0.1, ge=0, le=1, description="Share of all steps in which the learning rate rises."
+    )
+    weight_decay: float = Field(
+        default=0.0, ge=0, description="AdamW's decay of matrices; biases and norms have none."
+    )
+    patience: int | None = Field(
+        default=None,
+        ge=1,
+        description="Epochs in a row without a better result that end the run; None: never.",
+    )
+    max_grad_norm: float | None = Field(
+        default=1.0, gt=0, description="Longer gradients of a task are cut to it; None: never."
+    )
