@@ -1,0 +1,67 @@
+"""The command `polyhead` and its sub-commands."""
+
+import sys
+from typing import Annotated
+
+import typer
+
+from polyhead.cli.evaluate import evaluate
+from polyhead.cli.failures import reported
+from polyhead.cli.inspect import inspect
+from polyhead.cli.plugins import adapters, heads, plugins
+from polyhead.cli.predict import predict
+from polyhead.cli.quickstart import quickstart
+from polyhead.cli.tasks import tasks
+from polyhead.cli.train import train
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    name="polyhead",
+    no_args_is_help=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    pretty_exceptions_enable=False,
+)
+
+for command in (
+    quickstart,
+    train,
+    evaluate,
+    predict,
+    tasks,
+    inspect,
+    heads,
+    adapters,
+    plugins,
+):
+    app.command()(reported(command))
+
+
+def _show_version(*, wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        typer.echo(f"polyhead {version('polyhead')}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    *,
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", help="Show the version and exit.", callback=_show_version, is_eager=True
+        ),
+    ] = False,
+) -> None:
+    """One frozen encoder, many small adapters and heads, chosen per call and per row."""
+
+
+def main() -> None:
+    """Runs the command line of this process and leaves it with the exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        # a terminal that cannot show a character gets its escape, not a traceback
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+    app(prog_name="polyhead")

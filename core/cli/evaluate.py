@@ -1,0 +1,69 @@
+"""`polyhead evaluate`: how good a saved task is on labelled texts."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from polyhead.cli.loading import BackboneSource, load_tasks
+from polyhead.cli.location import located
+from polyhead.cli.options import (
+    CacheDirOption,
+    JsonOption,
+    LabelColumnOption,
+    OfflineOption,
+    OptionalBackboneOption,
+    RevisionOption,
+    TextColumnOption,
+    TextPairColumnOption,
+)
+from polyhead.cli.output import print_json, print_table
+from polyhead.cli.truncation import count_cut, note_cut
+
+__all__ = ["evaluate"]
+
+
+def evaluate(
+    *,
+    task: Annotated[Path, typer.Option("--task", help="Folder of the task.")],
+    data: Annotated[Path, typer.Option("--data", help="Labelled texts: JSONL, CSV or TSV.")],
+    text_column: TextColumnOption = "text",
+    text_pair_column: TextPairColumnOption = None,
+    label_column: LabelColumnOption = "label",
+    backbone: OptionalBackboneOption = None,
+    revision: RevisionOption = None,
+    cache_dir: CacheDirOption = None,
+    offline: OfflineOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Measure a task on labelled texts."""
+    from polyhead.artifact import read_task
+    from polyhead.registry import registry
+    from polyhead.train import evaluate as measure
+    from polyhead.train import read_examples
+
+    kind = read_task(task).head.kind
+    examples = read_examples(
+        data,
+        registry().head(kind),
+        text_column=text_column,
+        text_pair_column=text_pair_column,
+        label_column=label_column,
+    )
+    source = BackboneSource(backbone, revision, cache_dir, offline)
+    model, [name] = load_tasks([task], source)
+    with located(model, [name], examples, data):
+        measure(model, name, examples[:1])  # what it needs and is not there shows at once
+        metrics = measure(model, name, examples)
+    note_cut(model, name, count_cut(model, name, examples), len(examples))
+    if as_json:
+        print_json({"task": name, "data": str(data), "examples": len(examples), "metrics": metrics})
+        return
+    print_table(
+        ["metric", name],
+        [
+            *([key, f"{value:.4f}"] for key, value in metrics.items()),
+            ["examples", str(len(examples))],
+        ],
+        right=[name],
+    )

@@ -1,0 +1,171 @@
+"""`polyhead predict`: answers of any saved tasks for texts, files and pipes."""
+
+import json
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from polyhead.cli.bulk import (
+    Item,
+    check_target,
+    chunks,
+    items_of_file,
+    json_line,
+    line_writer,
+    place_of,
+)
+from polyhead.cli.loading import BackboneSource, load_tasks
+from polyhead.cli.location import located
+from polyhead.cli.options import (
+    CacheDirOption,
+    JsonOption,
+    OfflineOption,
+    OptionalBackboneOption,
+    RevisionOption,
+    TextColumnOption,
+    TextPairColumnOption,
+)
+from polyhead.cli.output import note, print_table
+from polyhead.cli.truncation import count_cut, note_cut
+from polyhead.errors import InputError
+
+if TYPE_CHECKING:
+    from polyhead.contracts import Prediction
+    from polyhead.model import DistilBertModelWithHeads
+
+__all__ = ["answer_cell", "predict"]
+
+_FILES = "Files"
+
+
+def predict(
+    *,
+    texts: Annotated[list[str] | None, typer.Argument(metavar="[TEXT]...", help="Texts.")] = None,
+    task: Annotated[
+        list[Path], typer.Option("--task", help="Folder of a task; give it once for each task.")
+    ],
+    text_pair: Annotated[
+        str | None, typer.Option("--text-pair", help="The second text, for tasks on pairs.")
+    ] = None,
+    source: Annotated[
+        Path | None,
+        typer.Option(
+            "--input",
+            help="Texts in a file: JSONL, CSV or TSV; '-' reads JSON lines from standard input.",
+            rich_help_panel=_FILES,
+        ),
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output",
+            help="File for the answers, one JSON object a line; standard output without it.",
+            rich_help_panel=_FILES,
+        ),
+    ] = None,
+    overwrite: Annotated[
+        bool,
+        typer.Option("--overwrite", help="Replace the output file.", rich_help_panel=_FILES),
+    ] = False,
+    text_column: TextColumnOption = "text",
+    text_pair_column: TextPairColumnOption = None,
+    backbone: OptionalBackboneOption = None,
+    revision: RevisionOption = None,
+    cache_dir: CacheDirOption = None,
+    offline: OfflineOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Answer texts with one task or several; all of them share one backbone and one pass.
+
+    With --json, --input or --output the answers are JSON lines, in the order of the texts.
+    """
+    check_target(output, overwrite=overwrite)
+    if source is None:
+        items = _items_of_arguments(texts or [], text_pair)
+    elif texts or text_pair is not None:
+        raise InputError("texts are given as arguments and with --input; give one of them.")
+    else:
+        items = items_of_file(source, text_column, text_pair_column)
+    model, tasks = load_tasks(task, BackboneSource(backbone, revision, cache_dir, offline))
+    run = _Run(model, tasks, None if source is None else place_of(source))
+    if source is None and output is None and not as_json:
+        _show(tasks, run.answers(items))
+    else:
+        with line_writer(output) as write:
+            for chunk in run.answers(items):
+                write(json_line(item, answers) for item, answers in chunk)
+    run.tell()
+
+
+def _items_of_arguments(texts: Sequence[str], text_pair: str | None) -> Iterator[Item]:
+    if not texts:
+        raise InputError("there is no text; give some as arguments, or a file with --input.")
+    if text_pair is None:
+        return iter([Item({"text": text}, text) for text in texts])
+    if len(texts) > 1:
+        raise InputError("--text-pair goes with one text; put several pairs in a file for --input.")
+    return iter([Item({"text": texts[0], "text_pair": text_pair}, (texts[0], text_pair))])
+
+
+class _Run:
+    """Answers items, and counts what there is to say about them."""
+
+    def __init__(
+        self, model: "DistilBertModelWithHeads", tasks: Sequence[str], source: str | None
+    ) -> None:
+        self._model = model
+        self._tasks = tasks
+        self._source = source
+        self._n_texts = 0
+        self._n_cut: dict[str, int] = dict.fromkeys(tasks, 0)
+        self._started = time.perf_counter()
+
+    def answers(
+        self, items: Iterator[Item]
+    ) -> Iterator[list[tuple[Item, "Mapping[str, Prediction]"]]]:
+        """Each item with each task's answer, a chunk at a time."""
+        for chunk in chunks(items):
+            texts = [item.text for item in chunk]
+            with located(self._model, self._tasks, texts, self._source, [i.line for i in chunk]):
+                answers = self._model.predict(texts, task=list(self._tasks))
+            self._count(chunk)
+            yield list(zip(chunk, answers, strict=True))
+
+    def tell(self) -> None:
+        """Remarks at the end."""
+        for name, n_cut in self._n_cut.items():
+            note_cut(self._model, name, n_cut, self._n_texts)
+        if self._source is not None:
+            seconds = time.perf_counter() - self._started
+            note(f"{self._n_texts} texts in {seconds:.1f} s.")
+
+    def _count(self, chunk: Sequence[Item]) -> None:
+        self._n_texts += len(chunk)
+        for name in self._tasks:
+            head = self._model.heads[self._model.tasks[name].head]
+            examples = [head.parse(item.text) for item in chunk]
+            self._n_cut[name] += count_cut(self._model, name, examples)
+
+
+def answer_cell(prediction: "Prediction") -> str:
+    """An answer in a few characters: "positive (0.98)"."""
+    fields = prediction.model_dump(mode="json")
+    if "label" not in fields:
+        return json.dumps(fields, ensure_ascii=False)
+    score = fields.get("score")
+    return f"{fields['label']} ({score:.2f})" if isinstance(score, float) else str(fields["label"])
+
+
+def _show(
+    tasks: Sequence[str],
+    answers: Iterator[list[tuple[Item, "Mapping[str, Prediction]"]]],
+) -> None:
+    rows = [
+        [" | ".join(item.record.values()), *(answer_cell(found[name]) for name in tasks)]
+        for chunk in answers
+        for item, found in chunk
+    ]
+    print_table(["text", *tasks], rows)
