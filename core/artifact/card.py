@@ -57,5 +57,6 @@ def _fields(config: Mapping[str, object]) -> str:
 def _table(title: str, first: str, rows: Mapping[str, str]) -> str:
     if not rows:
         return ""
-    lines: Iterable[str] = (f"| {key} | {value} |" for key, value in rows.items())
+    cells = {key: " ".join(value.replace("|", "\\|").split()) for key, value in rows.items()}
+    lines: Iterable[str] = (f"| {key} | {value} |" for key, value in cells.items())
     return "\n".join([f"## {title}\n", f"| {first} | value |", "| --- | --- |", *lines])

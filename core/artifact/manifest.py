@@ -95,7 +95,7 @@ def parse(text: str, manifest_class: type[ManifestT], source: object) -> Manifes
     """
     try:
         fields = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         raise ArtifactError(f"{source}: its manifest is not JSON.") from None
     written = fields.get("format") if isinstance(fields, dict) else None
     if isinstance(written, int) and written > FORMAT:

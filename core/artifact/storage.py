@@ -6,7 +6,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from polyhead.errors import OutputExistsError, WriteError
@@ -42,8 +42,7 @@ def write_file(path: Path, content: bytes) -> None:
     Raises:
         WriteError: It could not be written; what was at `path` before is untouched.
     """
-    with _reported(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
+    with _reported(path), _made(path.parent):
         descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
         temporary = Path(name)
         try:
@@ -63,8 +62,7 @@ def write_folder(path: Path, files: Mapping[str, bytes]) -> None:
     Raises:
         WriteError: It could not be written; what was at `path` before is untouched.
     """
-    with _reported(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
+    with _reported(path), _made(path.parent):
         temporary = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}."))
         try:
             for name, content in files.items():
@@ -84,16 +82,18 @@ def _swap_in(temporary: Path, path: Path) -> None:
         temporary.rename(path)
         return
     # a folder cannot be renamed over a full one: the old one steps aside, and back if need be
-    aside = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}.")) / path.name
-    path.rename(aside)
+    shelter = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}."))
+    aside = shelter / path.name
     try:
-        temporary.rename(path)
-    except BaseException:
-        aside.rename(path)
-        raise
+        path.rename(aside)
+        try:
+            temporary.rename(path)
+        except BaseException:
+            aside.rename(path)
+            raise
     finally:
         if path.exists():
-            shutil.rmtree(aside.parent, ignore_errors=True)
+            shutil.rmtree(shelter, ignore_errors=True)
 
 
 def _write_through(descriptor: int, content: bytes) -> None:
@@ -111,13 +111,29 @@ def _use_default_mode(path: Path, *, directory: bool) -> None:
 
 
 def _sync_folder(folder: Path) -> None:
+    """Makes a rename durable where the file system can; by then it has happened, so no error."""
     if os.name == "nt":
         return  # a folder cannot be opened there, and renames are durable without it
-    descriptor = os.open(folder, os.O_RDONLY)
+    with suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+@contextmanager
+def _made(folder: Path) -> Iterator[None]:
+    """Makes `folder` with those above it; takes away again what it made when the body fails."""
+    missing = [place for place in (folder, *folder.parents) if not os.path.lexists(place)]
     try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+        folder.mkdir(parents=True, exist_ok=True)
+        yield
+    except BaseException:
+        for place in missing:
+            with suppress(OSError):  # someone else's file has come to lie there, or it was not made
+                place.rmdir()
+        raise
 
 
 @contextmanager

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+import os
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -12,7 +13,7 @@ from polyhead.artifact.card import model_card
 from polyhead.artifact.manifest import FileInfo, Manifest, TaskManifest, parse
 from polyhead.artifact.storage import check_free, write_folder
 from polyhead.artifact.tensorfile import read_manifest, tensor_file
-from polyhead.errors import ArtifactError
+from polyhead.errors import ArtifactError, InputError
 
 if TYPE_CHECKING:
     from torch import nn
@@ -84,10 +85,12 @@ def write_task(
         What was written to task.json.
 
     Raises:
+        InputError: A further file has a path for a name, or the name of one of the task's own.
         OutputExistsError: The folder exists.
         WriteError: It could not be written; nothing was changed.
         ArtifactError: A weight is not finite.
     """
+    _check_file_names(files or {})
     check_free(folder, overwrite=overwrite, marker=TASK_FILE)
     contents = {HEAD_FILE: tensor_file(*head)}
     if adapter is not None:
@@ -108,6 +111,13 @@ def write_task(
     return manifest
 
 
+def _check_file_names(names: Iterable[str]) -> None:
+    own = {ADAPTER_FILE, HEAD_FILE, TASK_FILE, CARD_FILE}
+    for name in names:
+        if name in {"", "..", *own} or Path(name).name != name:
+            raise InputError(f"{name!r} cannot be the name of a file beside a task's own.")
+
+
 def read_task(folder: Path) -> SavedTask:
     """What a task's folder holds; no tensor is read.
 
@@ -123,7 +133,7 @@ def read_task(folder: Path) -> SavedTask:
             "is not a task's folder: it has no task.json" if folder.is_dir() else "is no folder"
         )
         raise ArtifactError(f"{folder} {problem}.") from None
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, ValueError) as error:  # ValueError: not UTF-8, or not a path
         raise ArtifactError(f"{path} cannot be read: {error}.") from None
     manifest = parse(text, TaskManifest, path)
     head = _read_part(folder / HEAD_FILE, "head", manifest)
@@ -156,7 +166,7 @@ def find_tasks(folder: Path) -> list[Path]:
     Raises:
         ArtifactError: There is no such folder.
     """
-    if not folder.is_dir():
+    if not os.path.isdir(folder):  # noqa: PTH112 - Path.is_dir raises for names that are too long
         raise ArtifactError(f"{folder} is not a folder.")
     if (folder / TASK_FILE).is_file():
         return [folder]
@@ -170,7 +180,7 @@ def find_tasks(folder: Path) -> list[Path]:
 def _read_part(path: Path, artifact: str, task: TaskManifest) -> Manifest:
     manifest = read_manifest(path)
     if manifest.artifact != artifact:
-        raise ArtifactError(f"{path} holds a {manifest.artifact} and not a {artifact}.")
+        raise ArtifactError(f"{path} was saved as {manifest.artifact!r}, not as {artifact!r}.")
     if manifest.backbone.fingerprint != task.backbone.fingerprint:
         raise ArtifactError(f"{path} belongs to another backbone than the task it lies in.")
     return manifest

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -58,7 +59,7 @@ def read_tensors(path: Path, expected: Mapping[str, Tensor]) -> dict[str, Tensor
     Args:
         path: The file.
         expected: For each tensor its name and, by a tensor that may lie on the meta device, its
-            shape.
+            shape and the type it is wanted in.
 
     Raises:
         ArtifactError: A tensor is missing, unexpected, of another shape or not finite.
@@ -72,11 +73,13 @@ def read_tensors(path: Path, expected: Mapping[str, Tensor]) -> dict[str, Tensor
                     f"{path}: {name} has the shape {shapes[name]}; its manifest makes it "
                     f"{tuple(tensor.shape)}."
                 )
-        # copies: the file may be replaced while the model lives
-        tensors = {name: file.get_tensor(name).clone() for name in expected}
-    for name, tensor in tensors.items():
-        if tensor.is_floating_point() != expected[name].is_floating_point():
-            raise ArtifactError(f"{path}: {name} is of type {tensor.dtype}.")
+        tensors = {}
+        for name, like in expected.items():
+            tensor = file.get_tensor(name)
+            if tensor.is_floating_point() != like.is_floating_point():
+                raise ArtifactError(f"{path}: {name} is of type {tensor.dtype}.")
+            # a copy: the file may be replaced while the model lives
+            tensors[name] = tensor.to(like.dtype, copy=True)
     _check_finite(tensors, str(path))
     return tensors
 
@@ -101,7 +104,7 @@ def _check_finite(tensors: Mapping[str, Tensor], source: str) -> None:
 
 @contextmanager
 def _opened(path: Path) -> Iterator[Any]:
-    if not path.is_file():
+    if not os.path.isfile(path):  # noqa: PTH113 - Path.is_file raises for names that are too long
         raise ArtifactError(f"{path} is not a file.")
     try:
         with safe_open(path, framework="pt") as file:

@@ -80,26 +80,34 @@ def check_backbone(manifest: Manifest, own: BackboneInfo, source: Path) -> None:
         )
 
 
-def load_head_module(manifest: Manifest, path: Path, shape: EncoderShape) -> Head:
-    """The head that `path` holds.
+def load_head_module(
+    manifest: Manifest, path: Path, shape: EncoderShape, dtype: torch.dtype
+) -> Head:
+    """The head that `path` holds, with weights of type `dtype`.
 
     Raises:
         ArtifactError: Its kind is not installed, or its config or tensors are not understood.
     """
-    return _load(registry().head, manifest, path, shape)
+    return _load(registry().head, manifest, path, shape, dtype)
 
 
-def load_adapter_module(manifest: Manifest, path: Path, shape: EncoderShape) -> Adapter:
-    """The adapter that `path` holds.
+def load_adapter_module(
+    manifest: Manifest, path: Path, shape: EncoderShape, dtype: torch.dtype
+) -> Adapter:
+    """The adapter that `path` holds, with weights of type `dtype`.
 
     Raises:
         ArtifactError: Its kind is not installed, or its config or tensors are not understood.
     """
-    return _load(registry().adapter, manifest, path, shape)
+    return _load(registry().adapter, manifest, path, shape, dtype)
 
 
 def _load(
-    class_of: Callable[[str], type[PartT]], manifest: Manifest, path: Path, shape: EncoderShape
+    class_of: Callable[[str], type[PartT]],
+    manifest: Manifest,
+    path: Path,
+    shape: EncoderShape,
+    dtype: torch.dtype,
 ) -> PartT:
     try:
         cls = class_of(manifest.kind)
@@ -107,7 +115,7 @@ def _load(
         config = validate_config(cls.Config, manifest.config, what)
     except (UnknownKindError, ConfigError) as error:
         raise _not_understood(manifest, path, error) from None
-    return _build(lambda: cls(config, shape), manifest, path)
+    return _build(lambda: cls(config, shape).to(dtype), manifest, path)
 
 
 def _not_understood(manifest: Manifest, path: Path, error: Exception) -> ArtifactError:
@@ -124,9 +132,10 @@ def _build(make: Callable[[], PartT], manifest: Manifest, path: Path) -> PartT:
         with torch.device("meta"), torch.random.fork_rng(devices=[]):
             expected = make().state_dict()
     except Exception as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise ArtifactError(
             f"{path}: its config cannot be built into a {manifest.artifact} of kind "
-            f"{manifest.kind!r}: {error}"
+            f"{manifest.kind!r}: {reason}"
         ) from error
     tensors = read_tensors(path, expected)
     with torch.random.fork_rng(devices=[]):  # fresh weights are drawn only to be replaced

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -140,7 +141,9 @@ class SavableModel(ModelParts):
         """
         file, manifest = self._read("adapter", Path(path), ADAPTER_FILE)
         name = self._adapters.check_new(manifest.name if name is None else name)
-        self._adapters.add(name, self._fitted(load_adapter_module(manifest, file, self.shape)))
+        self._adapters.add(
+            name, self._fitted(load_adapter_module(manifest, file, self.shape, self.dtype))
+        )
         return name
 
     def load_head(
@@ -165,7 +168,9 @@ class SavableModel(ModelParts):
         name = self._heads.check_new(manifest.name if name is None else name)
         if isinstance(adapter, str):
             self._adapters.find(adapter)
-        self._heads.add(name, self._fitted(load_head_module(manifest, file, self.shape)))
+        self._heads.add(
+            name, self._fitted(load_head_module(manifest, file, self.shape, self.dtype))
+        )
         if adapter is not UNSET:
             self._own_adapters[name] = adapter
         return name
@@ -190,10 +195,12 @@ class SavableModel(ModelParts):
         self._check_new_task(name)
         check_backbone(saved.head, self.backbone, saved.folder)
         check_task_files(saved)
-        head = load_head_module(saved.head, saved.folder / HEAD_FILE, self.shape)
+        head = load_head_module(saved.head, saved.folder / HEAD_FILE, self.shape, self.dtype)
         adapter = None
         if saved.adapter is not None:
-            adapter = load_adapter_module(saved.adapter, saved.folder / ADAPTER_FILE, self.shape)
+            adapter = load_adapter_module(
+                saved.adapter, saved.folder / ADAPTER_FILE, self.shape, self.dtype
+            )
         self._put_task(name, head, adapter, None, saved.manifest.text)
         return name
 
@@ -228,10 +235,11 @@ class SavableModel(ModelParts):
         )
 
     def _read(self, artifact: str, path: Path, file_name: str) -> tuple[Path, Manifest]:
-        file = path / file_name if path.is_dir() else path
+        # os.path, not path.is_dir: that raises for names that are too long
+        file = path / file_name if os.path.isdir(path) else path  # noqa: PTH112
         manifest = read_manifest(file)
         if manifest.artifact != artifact:
-            raise ArtifactError(f"{file} holds a {manifest.artifact} and not a {artifact}.")
+            raise ArtifactError(f"{file} was saved as {manifest.artifact!r}, not as {artifact!r}.")
         check_backbone(manifest, self.backbone, file)
         return file, manifest
 

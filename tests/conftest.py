@@ -1,0 +1,84 @@
+"""What several folders of tests share: a tiny tokenizer and tiny models with random weights."""
+
+from collections.abc import Callable
+
+import pytest
+import torch
+from hypothesis import settings
+from torch import nn
+
+from polyhead.encoder import DistilBertConfig
+from polyhead.heads import ClassificationHeadConfig
+from polyhead.model import DistilBertModelWithHeads
+from polyhead.tokenizer import Tokenizer
+
+# the first example of a test warms torch up: its time says nothing
+settings.register_profile("polyhead", deadline=None, derandomize=True, database=None)
+settings.load_profile("polyhead")
+
+SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
+WORDS = ("the", "cat", "dog", "sat", "ran", "on", "mat", "good", "bad", "day", "red", "blue", "is")
+LETTERS = "abcdefghijklmnopqrstuvwxyz0123456789.,!?'"
+
+
+@pytest.fixture(scope="session")
+def tiny_vocabulary() -> tuple[str, ...]:
+    """Some words, and all letters, so that no Latin word is unknown."""
+    return (*SPECIAL, *WORDS, *LETTERS, *(f"##{letter}" for letter in LETTERS))
+
+
+@pytest.fixture(scope="session")
+def tiny_tokenizer(tiny_vocabulary, tmp_path_factory) -> Tokenizer:
+    folder = tmp_path_factory.mktemp("vocabulary")
+    (folder / "vocab.txt").write_text("\n".join(tiny_vocabulary) + "\n", encoding="utf-8")
+    return Tokenizer.from_folder(folder)
+
+
+@pytest.fixture(scope="session")
+def make_model(tiny_tokenizer) -> Callable[..., DistilBertModelWithHeads]:
+    """Makes a model with a tiny encoder; the seed decides its weights, fields change its config."""
+
+    def make(seed: int = 0, **fields: object) -> DistilBertModelWithHeads:
+        sizes = {
+            "vocab_size": tiny_tokenizer.vocab_size,
+            "max_position_embeddings": 128,
+            "n_layers": 3,
+            "n_heads": 4,
+            "dim": 32,
+            "hidden_dim": 48,
+            "initializer_range": 0.2,
+        }
+        torch.manual_seed(seed)
+        config = DistilBertConfig.model_validate({**sizes, **fields})
+        return DistilBertModelWithHeads.from_config(config, tiny_tokenizer)
+
+    return make
+
+
+@pytest.fixture
+def tiny_model(make_model) -> DistilBertModelWithHeads:
+    return make_model()
+
+
+@pytest.fixture(scope="session")
+def shake() -> Callable[..., nn.Module]:
+    """Replaces every weight of a module: fresh adapters may change nothing, fresh biases are 0."""
+
+    def shaken(module: nn.Module, seed: int = 0) -> nn.Module:
+        generator = torch.Generator().manual_seed(seed)
+        with torch.no_grad():
+            for weight in module.parameters():
+                weight.normal_(0, 0.2, generator=generator)
+        return module
+
+    return shaken
+
+
+@pytest.fixture(scope="session")
+def two_labels() -> ClassificationHeadConfig:
+    return ClassificationHeadConfig(labels=("bad", "good"))
+
+
+@pytest.fixture(scope="session")
+def three_labels() -> ClassificationHeadConfig:
+    return ClassificationHeadConfig(labels=("blue", "green", "red"), layers=1, pooling="mean")
