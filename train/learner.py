@@ -56,9 +56,7 @@ class Learner:
         if self.task.adapter is not None:
             self.modules.append(model.adapters[self.task.adapter])
         # a head may hold one of the encoder's matrices, as language models do
-        encoders = {
-            id(weight) for weight in chain(model.encoder.parameters(), model.encoder.buffers())
-        }
+        encoders = {id(weight) for weight in model.encoder.parameters()}
         weights = chain.from_iterable(module.parameters() for module in self.modules)
         self.parameters = [
             weight
@@ -68,8 +66,7 @@ class Learner:
         if not self.parameters:
             raise InputError(f"the task {task!r} has no weights that could be trained.")
         buffers = chain.from_iterable(module.buffers() for module in self.modules)
-        own_buffers = [buffer for buffer in buffers if id(buffer) not in encoders]
-        self._weights: list[Tensor] = [*self.parameters, *own_buffers]
+        self._weights: list[Tensor] = [*self.parameters, *buffers]
         self.train: list[Encoded] = []
         self.evaluation: list[Encoded] = []
         self.keep(0, {})

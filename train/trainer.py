@@ -4,21 +4,13 @@ from __future__ import annotations
 
 import math
 import time
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING
 
-import torch
-from torch import nn
-
-from polyhead.contracts import TrainEvent
-from polyhead.errors import InputError, TrainError
-from polyhead.model import HeadCall
+from polyhead.errors import InputError
 from polyhead.train.learner import Learner
-from polyhead.train.modes import trainable
 from polyhead.train.observers import Observers
 from polyhead.train.result import TrainResult
-from polyhead.train.sampler import shuffled_batches
-from polyhead.train.schedule import lr_factor, n_warmup_steps
-from polyhead.train.seeds import seeded
+from polyhead.train.run import Run
 from polyhead.train.settings import TrainSettings
 
 if TYPE_CHECKING:
@@ -92,7 +84,7 @@ class Trainer:
         if self.settings.patience is not None and not evaluation:
             raise InputError("patience needs evaluation examples to tell which epoch is better.")
         learner = Learner(self.model, task)
-        run = _Run(self, [learner], Observers(self._observers), self._clock)
+        run = Run(self.model, self.settings, [learner], Observers(self._observers), self._clock)
         run.go([(train, evaluation or ())])
         return TrainResult(
             task=task,
@@ -107,206 +99,6 @@ class Trainer:
             reason=run.reason,
             events=tuple(run.events),
         )
-
-
-class _Run:
-    """One run, and how far it is.
-
-    The rows of several tasks may share a step; each task has its own loss, gradient norm and best
-    epoch. `Trainer.fit` runs one task.
-    """
-
-    def __init__(
-        self,
-        trainer: Trainer,
-        learners: Sequence[Learner],
-        observers: Observers,
-        clock: Callable[[], float],
-    ) -> None:
-        self.model = trainer.model
-        self.settings = trainer.settings
-        self.learners = learners
-        self.figures: list[list[dict[str, float]]] = [[] for _ in learners]
-        self.events: list[TrainEvent] = []
-        self.interrupted = False
-        self.reason = ""
-        self._observers = observers
-        self._clock = clock
-        self._epoch = self._step = self._n_steps = 0
-        self._lr = 0.0
-
-    def go(self, examples: Sequence[tuple[Sequence[Example], Sequence[Example]]]) -> None:
-        """Trains to the end, however it comes; `examples` are each learner's."""
-        settings = self.settings
-        n_train = sum(len(train) for train, _ in examples)
-        self._n_steps = math.ceil(n_train / settings.batch_size) * settings.epochs
-        try:
-            for learner in self.learners:
-                self._tell(learner, "start", settings=settings.model_dump())
-            for learner, (train, evaluation) in zip(self.learners, examples, strict=True):
-                learner.read(train, evaluation)
-            self.reason = self._train()
-        except KeyboardInterrupt:
-            self.interrupted = True
-        except BaseException:
-            self.reason = f"failed in epoch {self._epoch}" if self._epoch else "failed at once"
-            self._end(restore=self.learners)
-            raise
-        self._end(restore=[learner for learner in self.learners if learner.best_epoch])
-
-    def _train(self) -> str:
-        """All epochs; returns why they ended."""
-        modules = [module for learner in self.learners for module in learner.modules]
-        parameters = list(
-            dict.fromkeys(weight for learner in self.learners for weight in learner.parameters)
-        )
-        optimizer = _optimizer(parameters, self.settings)
-        order = torch.Generator().manual_seed(self.settings.seed)
-        with (
-            trainable(modules, parameters),
-            seeded(self.settings.seed, self.learners[0].device),
-        ):
-            for epoch in range(1, self.settings.epochs + 1):
-                self._epoch = epoch
-                self._finish_epoch(*self._train_epoch(optimizer, order))
-                patience = self.settings.patience
-                if all(learner.is_out_of_patience(patience) for learner in self.learners):
-                    return f"no better {self.learners[0].primary} for {patience} epochs"
-        return f"finished {self.settings.epochs} epochs"
-
-    def _train_epoch(
-        self, optimizer: torch.optim.Optimizer, order: torch.Generator
-    ) -> tuple[list[float], float]:
-        """Each learner's mean loss over its steps, and the seconds they took."""
-        started = self._clock()
-        losses: list[list[float]] = [[] for _ in self.learners]
-        sizes = [len(learner.train) for learner in self.learners]
-        for batch in shuffled_batches(sizes, self.settings.batch_size, order):
-            step_losses = self._take_step(batch, optimizer)
-            for (number, _), loss in zip(batch, step_losses, strict=True):
-                losses[number].append(loss)
-                self._tell(self.learners[number], "step", lr=self._lr, train_loss=loss)
-        return [math.fsum(each) / len(each) for each in losses], self._clock() - started
-
-    def _take_step(
-        self, batch: Sequence[tuple[int, list[int]]], optimizer: torch.optim.Optimizer
-    ) -> list[float]:
-        """One step on rows of one or several tasks; returns the loss of each."""
-        parts = [
-            (self.learners[number], [self.learners[number].train[place] for place in places])
-            for number, places in batch
-        ]
-        outputs = self.model.compute(
-            [HeadCall.of(learner.task, encoded) for learner, encoded in parts]
-        )
-        losses = [
-            learner.loss(output, encoded)
-            for (learner, encoded), output in zip(parts, outputs, strict=True)
-        ]
-        values = [float(loss.detach()) for loss in losses]
-        for (learner, _), value in zip(parts, values, strict=True):
-            self._check_finite(learner, "loss", value)
-        torch.autograd.backward(losses)
-        self._clip([learner for learner, _ in parts])
-        factor = lr_factor(
-            self._step, self._n_steps, n_warmup_steps(self._n_steps, self.settings.warmup_ratio)
-        )
-        self._lr = self.settings.lr * factor
-        for group in optimizer.param_groups:
-            group["lr"] = self._lr
-        optimizer.step()
-        optimizer.zero_grad(set_to_none=True)
-        self._step += 1
-        return values
-
-    def _clip(self, learners: Sequence[Learner]) -> None:
-        """Shortens each task's own gradient, so that one task's never depends on another's."""
-        if self.settings.max_grad_norm is None:
-            return
-        for learner in learners:
-            norm = nn.utils.clip_grad_norm_(learner.parameters, self.settings.max_grad_norm)
-            self._check_finite(learner, "gradient", float(norm))
-
-    def _check_finite(self, learner: Learner, what: str, value: float) -> None:
-        if math.isfinite(value):
-            return
-        kept = f"those of epoch {learner.best_epoch}" if learner.best_epoch else "as before the run"
-        raise TrainError(
-            f"the {what} of the task {learner.task.name!r} became {value} in epoch {self._epoch}, "
-            f"step {self._step + 1}; its weights are {kept}. Lower the learning rate "
-            f"({self.settings.lr:g}) or lengthen the warm-up.",
-            learner.best_epoch,
-        )
-
-    def _finish_epoch(self, losses: Sequence[float], train_s: float) -> None:
-        for number, (learner, loss) in enumerate(zip(self.learners, losses, strict=True)):
-            started = self._clock()
-            figures, is_best = learner.judge(self._epoch, loss)
-            self.figures[number].append(figures)
-            self._tell(
-                learner,
-                "epoch",
-                lr=self._lr,
-                train_loss=loss,
-                train_s=train_s,
-                eval_s=self._clock() - started if learner.evaluation else None,
-                metrics=figures if learner.evaluation else None,
-                is_best=is_best,
-            )
-
-    def _end(self, restore: Sequence[Learner]) -> None:
-        """Puts the best weights in place and tells of the end, Ctrl-C or not."""
-        for learner in restore:
-            self._restore(learner)
-        if self.interrupted:
-            self.reason = (
-                f"interrupted in epoch {self._epoch}" if self._epoch else "interrupted at once"
-            )
-        for learner in self.learners:
-            try:
-                self._tell(learner, "end", metrics=learner.best_figures or None, reason=self.reason)
-            except KeyboardInterrupt:
-                self.interrupted = True
-
-    def _restore(self, learner: Learner) -> None:
-        while True:
-            try:
-                learner.restore()
-            except KeyboardInterrupt:  # half of the weights may be back: once more, all of them
-                self.interrupted = True
-            else:
-                return
-
-    def _tell(
-        self, learner: Learner, event: Literal["start", "step", "epoch", "end"], **fields: Any
-    ) -> None:
-        told = TrainEvent(
-            event=event,
-            task=learner.task.name,
-            epoch=self._epoch,
-            step=self._step,
-            n_steps=self._n_steps,
-            **fields,
-        )
-        if event != "step":
-            self.events.append(told)
-        self._observers.tell(told)
-
-
-def _optimizer(
-    parameters: Sequence[nn.Parameter], settings: TrainSettings
-) -> torch.optim.Optimizer:
-    matrices = [weight for weight in parameters if weight.ndim > 1]
-    vectors = [weight for weight in parameters if weight.ndim <= 1]
-    groups = [
-        {"params": matrices, "weight_decay": settings.weight_decay},
-        {"params": vectors, "weight_decay": 0.0},
-    ]
-    # four times as fast as the default on a CPU, where it has to be asked for
-    is_fusible = all(weight.device.type in {"cpu", "cuda"} for weight in parameters)
-    return torch.optim.AdamW(
-        [group for group in groups if group["params"]], lr=settings.lr, fused=is_fusible or None
-    )
 
 
 def _finite(figures: dict[str, float]) -> dict[str, float]:
