@@ -30,10 +30,10 @@ class ClassificationHeadConfig(HeadConfig):
     dropout: float = Field(
         default=0.1, ge=0, lt=1, description="Dropout in front of each layer, in training."
     )
-    pooling: Literal["cls", "mean", "max"] = Field(
-        default="cls",
-        description="How a text becomes one vector: its first token, or the mean or the largest "
-        "value over its tokens.",
+    pooling: Literal["mean", "max", "cls"] = Field(
+        default="mean",
+        description="How a text becomes one vector: the mean or the largest value over its tokens, "
+        "or its first token as in BERT's and DistilBERT's own classifiers.",
     )
     class_weights: tuple[Annotated[float, Field(gt=0)], ...] | None = Field(
         default=None, description="Weight of each label in the loss, in the order of the labels."

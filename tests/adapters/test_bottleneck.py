@@ -78,7 +78,7 @@ def add_from(folder, model):
     model.adapters["a"].load_state_dict(our_names(read_tensors(folder, "adapter"), config))
     stem = "model_head"
     theirs = read_tensors(folder, stem)
-    model.add_head("a", ClassificationHeadConfig(labels=("x", "y", "z")))
+    model.add_head("a", ClassificationHeadConfig(labels=("x", "y", "z"), pooling="cls"))
     model.heads["a"].load_state_dict(
         {
             f"{HEAD_PARTS[key.split('.')[2]]}.{key.split('.')[3]}": tensor

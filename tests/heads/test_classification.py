@@ -66,6 +66,7 @@ def test_heads_of_the_adapters_library_give_what_they_gave_there(name, layers):
         layers=fields["layers"],
         activation=fields["activation_function"],
         bias=fields["bias"],
+        pooling="cls",
     )
     model.add_head("h", config, adapter=None)
     # that library counts dropout and activation: 0 dropout, 1 linear, 2 activation, 3 dropout, ...
@@ -117,7 +118,7 @@ def test_without_bias_only_the_last_layer_lacks_it():
 
 
 def test_logits_follow_the_written_formula():
-    head = a_head(layers=3, activation="gelu")
+    head = a_head(layers=3, activation="gelu", pooling="cls")
     for parameter in head.parameters():
         nn.init.normal_(parameter)
     values = hidden()

@@ -90,7 +90,7 @@ def test_examples_that_make_no_task_are_refused_in_one_line(options, labels, mes
         ({"layers": 0}, "layers: Input should be greater than or equal to 1 (got 0)"),
         ({"dropout": 1}, "dropout: Input should be less than 1"),
         ({"activation": "tan"}, "activation: unknown activation; known: gelu"),
-        ({"pooling": "first"}, "pooling: Input should be 'cls', 'mean' or 'max'"),
+        ({"pooling": "first"}, "pooling: Input should be 'mean', 'max' or 'cls'"),
         ({"labels": "yes,no"}, "labels: Input should be a valid tuple"),
         ({"labels": ("yes",)}, "labels: Tuple should have at least 2 items"),
         ({"labels": ("yes", "")}, "labels.1: a label is a text that is not empty"),
@@ -128,14 +128,14 @@ def test_a_config_survives_json():
     assert config.activation == "gelu"
 
 
-def test_defaults_are_those_of_the_adapters_library_but_for_dropout():
+def test_defaults_are_those_of_the_adapters_library_but_for_dropout_and_pooling():
     config = ClassificationHeadConfig(labels=TWO)
     assert config.model_dump() == {
         "labels": TWO,
         "layers": 2,
         "activation": "tanh",
         "dropout": 0.1,
-        "pooling": "cls",
+        "pooling": "mean",
         "class_weights": None,
         "bias": True,
     }
