@@ -12,6 +12,9 @@ from polyhead.heads import ClassificationHeadConfig
 from polyhead.model import DistilBertModelWithHeads
 from polyhead.tokenizer import Tokenizer
 
+# tiny tensors: threads would only wait for one another
+torch.set_num_threads(1)
+
 # the first example of a test warms torch up: its time says nothing
 settings.register_profile("polyhead", deadline=None, derandomize=True, database=None)
 settings.load_profile("polyhead")

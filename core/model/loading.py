@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -44,8 +45,8 @@ def find_checkpoint(name: str | Path, options: HubOptions) -> Path:
         named = registry().backbone(text)
         if named is not None:
             return named.locate()
-    if Path(name).is_dir():
-        return Path(name)
+    if os.path.isdir(text):  # noqa: PTH112 - Path.is_dir raises for names that are too long
+        return Path(text)
     if _may_be_hub_id(text):
         return download_checkpoint(text, options)
     raise registry().unknown_backbone(

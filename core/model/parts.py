@@ -124,7 +124,7 @@ class ModelParts(nn.Module):
             InputError: A task uses it.
         """
         self._adapters.find(name)
-        users = [task.name for task in self._tasks.values() if task.adapter == name]
+        users = [task.name for task in tuple(self._tasks.values()) if task.adapter == name]
         if users:
             raise InputError(
                 f"the adapter {name!r} is used by the task {users[0]!r}; delete the task first "
@@ -150,7 +150,7 @@ class ModelParts(nn.Module):
             ConfigError: The config belongs to no registered kind.
         """
         self._heads.check_new(name)
-        if isinstance(adapter, str):
+        if adapter is not UNSET and adapter is not None:
             self._adapters.find(adapter)
         self._heads.add(name, self._fitted(self._new_head(config)))
         if adapter is not UNSET:
@@ -164,7 +164,7 @@ class ModelParts(nn.Module):
             InputError: A task uses it.
         """
         self._heads.find(name)
-        users = [task.name for task in self._tasks.values() if task.head == name]
+        users = [task.name for task in tuple(self._tasks.values()) if task.head == name]
         if users:
             raise InputError(
                 f"the head {name!r} is used by the task {users[0]!r}; delete the task first with "
@@ -229,11 +229,7 @@ class ModelParts(nn.Module):
         task = self.task(name)
         del self._tasks[name]
         self.delete_head(task.head)
-        shared = task.adapter is None or any(
-            task.adapter == other
-            for other in (*self._own_adapters.values(), *self._task_adapters())
-        )
-        if task.adapter is not None and not shared:
+        if task.adapter is not None and task.adapter not in self._used_adapters():
             self._adapters.remove(task.adapter)
 
     def _new_adapter(self, config: str | AdapterConfig) -> Adapter:
@@ -265,10 +261,11 @@ class ModelParts(nn.Module):
         self, name: str, head: Head, adapter: Adapter | None, shared: str | None, text: TextSettings
     ) -> Task:
         """Registers the parts of a task: all of them or none."""
+        head = self._fitted(head)
         if adapter is not None:
             self._adapters.add(name, self._fitted(adapter))
         try:
-            self._heads.add(name, self._fitted(head))
+            self._heads.add(name, head)
         except NameTakenError:
             if adapter is not None:
                 self._adapters.remove(name)
@@ -278,8 +275,10 @@ class ModelParts(nn.Module):
         self._tasks[name] = task
         return task
 
-    def _task_adapters(self) -> list[str | None]:
-        return [task.adapter for task in self._tasks.values()]
+    def _used_adapters(self) -> set[str | None]:
+        """The adapters that a head uses by itself, or a task."""
+        own = {self._own_adapters.get(head, head) for head in tuple(self._heads.view)}
+        return own | {task.adapter for task in tuple(self._tasks.values())}
 
     def _own_adapter(self, head: str) -> str | None:
         """The adapter that a head uses when the call names none."""

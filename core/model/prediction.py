@@ -9,7 +9,7 @@ from typing import Final
 import torch
 
 from polyhead.batch import Row
-from polyhead.contracts import Encoded, Head, HeadOutput, Prediction
+from polyhead.contracts import Encoded, Example, Head, HeadOutput, Prediction
 from polyhead.errors import InputError
 from polyhead.model.task import Task
 from polyhead.routing import token_batches
@@ -68,7 +68,7 @@ def as_list(texts: object) -> list[object]:
     Raises:
         InputError: It is none of these.
     """
-    if isinstance(texts, str | tuple | Mapping) or hasattr(texts, "model_fields"):
+    if isinstance(texts, str | tuple | Mapping | Example):
         return [texts]
     try:
         return list(texts)  # type: ignore[call-overload,no-any-return]  # anything iterable

@@ -166,7 +166,7 @@ class SavableModel(ModelParts):
         """
         file, manifest = self._read("head", Path(path), HEAD_FILE)
         name = self._heads.check_new(manifest.name if name is None else name)
-        if isinstance(adapter, str):
+        if adapter is not UNSET and adapter is not None:
             self._adapters.find(adapter)
         self._heads.add(
             name, self._fitted(load_head_module(manifest, file, self.shape, self.dtype))

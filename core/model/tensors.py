@@ -88,25 +88,45 @@ def targets_for(
 
 
 def _by_head(labels: Labels, rows: Mapping[str, list[int]], n_rows: int) -> Mapping[str, Tensor]:
+    if not rows:
+        raise InputError("labels are given and no row has a head; name one with head=....")
     if isinstance(labels, Mapping):
         if labels.keys() != rows.keys():
             raise InputError(
-                f"labels are given for {sorted(labels)} and the batch has the heads {sorted(rows)}."
+                f"labels are given for {sorted(map(str, labels))} and the batch has the heads "
+                f"{sorted(rows)}."
             )
-        return labels
-    if isinstance(labels, Tensor) and len(rows) == 1 and len(labels) == n_rows:
+        return {name: _checked(tensor, name) for name, tensor in labels.items()}
+    if isinstance(labels, Tensor) and len(rows) == 1 and labels.shape[:1] == (n_rows,):
         return {name: labels[numbers] for name, numbers in rows.items()}
     if isinstance(labels, Tensor):
         raise InputError(
             f"one tensor of labels, {_form(labels)}, does not fit {n_rows} rows with "
             f"{len(rows)} heads; give a list with one label a row, or a dict with a tensor a head."
         )
+    if not isinstance(labels, list | tuple):
+        raise InputError(f"labels must be a tensor, a list or a dict, not {_form(labels)}.")
     if len(labels) != n_rows:
         raise InputError(f"{len(labels)} labels are given for {n_rows} rows.")
     return {
-        name: torch.stack([torch.as_tensor(labels[number]) for number in numbers])
+        name: _stacked([labels[number] for number in numbers], name)
         for name, numbers in rows.items()
     }
+
+
+def _checked(labels: object, head: str) -> Tensor:
+    if not isinstance(labels, Tensor):
+        raise InputError(f"labels of the head {head!r} must be a tensor, not {_form(labels)}.")
+    return labels
+
+
+def _stacked(labels: Sequence[object], head: str) -> Tensor:
+    try:
+        return torch.stack([torch.as_tensor(label) for label in labels])
+    except (TypeError, ValueError, RuntimeError):
+        raise InputError(
+            f"labels of the head {head!r} must be numbers, or tensors of one shape, one a row."
+        ) from None
 
 
 def _form(value: object) -> str:

@@ -15,7 +15,7 @@ from torch import Tensor
 from polyhead.batch import Hidden, Row
 from polyhead.contracts import Example, Head, HeadOutput, Prediction
 from polyhead.encoder import DistilBertConfig, Encoder, EncoderOutput, HubOptions, load_encoder
-from polyhead.errors import ConfigError, InputError
+from polyhead.errors import ConfigError, InputError, shown
 from polyhead.model.loading import find_checkpoint
 from polyhead.model.output import ModelOutput
 from polyhead.model.prediction import HeadCall, Question, answer, as_list
@@ -177,9 +177,9 @@ class DistilBertModelWithHeads(SavableModel):
 
         Raises:
             UnknownTaskError: There is no such task.
-            InputError: A text is empty, or too long for a task that refuses such.
+            InputError: A text is empty, or too long for a task that refuses such; no task is named.
         """
-        names = [task] if isinstance(task, str) else list(dict.fromkeys(task))
+        names = _task_names(task)
         values = as_list(texts)
         questions = [self._question(self.task(name), values) for name in names]
         answers = answer(questions, self.compute)
@@ -266,13 +266,28 @@ class DistilBertModelWithHeads(SavableModel):
         return Question(task, head, head.encode(examples, self.text_tokenizer(task)))
 
 
+def _task_names(task: str | Sequence[str]) -> list[str]:
+    """The names of the tasks asked for, each once."""
+    if isinstance(task, str):
+        return [task]
+    try:
+        names = list(dict.fromkeys(task))
+    except TypeError:
+        names = []
+    if not names or not all(isinstance(name, str) for name in names):
+        raise InputError(f"task must be a task's name or a list of some, not {shown(task)}.")
+    return names
+
+
 def _per_row(value: PerRow, n_rows: int, argument: str) -> tuple[str | None, ...]:
     if value is None or isinstance(value, str):
         return (value,) * n_rows
-    if not isinstance(value, Sequence):
+    given = "" if isinstance(value, list | tuple) else type(value).__name__
+    odd = [] if given else [name for name in value if not (name is None or isinstance(name, str))]
+    if given or odd:
         raise InputError(
             f"{argument} must be a name, None, or a list of them with one a row, not "
-            f"{type(value).__name__}."
+            f"{given or f'a list with {type(odd[0]).__name__}'}."
         )
     if len(value) != n_rows:
         raise InputError(f"{argument} has {len(value)} entries for {n_rows} rows.")

@@ -52,7 +52,8 @@ def draw(chance, n_rows, n_tokens, vocab_size):
 
 
 @torch.no_grad()
-def assert_equal_row_by_row(model, ids, mask, adapters, heads, scale=1.0):
+def assert_equal_row_by_row(model, batch):
+    ids, mask, adapters, heads = batch
     together = model(input_ids=ids, attention_mask=mask, adapter_names=adapters, head=heads)
     for row in range(len(ids)):
         alone = model(
@@ -61,17 +62,16 @@ def assert_equal_row_by_row(model, ids, mask, adapters, heads, scale=1.0):
             adapter_names=adapters[row],
             head=heads[row],
         )
-        torch.testing.assert_close(
-            together.last_hidden_state[row], alone.last_hidden_state[0], atol=1e-5 * scale, rtol=0
-        )
-        torch.testing.assert_close(together.rows[row], alone.logits[0], atol=1e-5 * scale, rtol=0)
+        found, expected = together.last_hidden_state[row], alone.last_hidden_state[0]
+        torch.testing.assert_close(found, expected, **EXACT)
+        torch.testing.assert_close(together.rows[row], alone.logits[0], **EXACT)
 
 
 @pytest.mark.parametrize("seed", range(12))
 def test_mixed_batches_equal_row_by_row_runs(model, seed):
     chance = random.Random(seed)  # noqa: S311 - any batch will do
     batch = draw(chance, chance.randint(1, 14), chance.randint(1, 12), model.shape.vocab_size)
-    assert_equal_row_by_row(model, *batch)
+    assert_equal_row_by_row(model, batch)
 
 
 def test_every_adapter_changes_the_answer(model):
@@ -143,4 +143,4 @@ def test_mixed_batches_on_minilm_equal_row_by_row_runs(two_labels, three_labels)
             if name.endswith("up.weight"):  # par_bn starts at zero
                 torch.nn.init.normal_(weight, std=0.02)
     batch = draw(random.Random(5), 12, 24, model.shape.vocab_size)  # noqa: S311 - any batch will do
-    assert_equal_row_by_row(model, *batch)
+    assert_equal_row_by_row(model, batch)
