@@ -1,5 +1,6 @@
 """`polyhead inspect`: what a saved task, adapter or head says of itself."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -86,5 +87,15 @@ def _common_rows(manifest: Any) -> list[list[str]]:
     ]
 
 
-def _fields(values: dict[str, Any]) -> str:
-    return ", ".join(f"{name}={value!r}" for name, value in values.items())
+def _fields(values: Mapping[str, Any]) -> str:
+    shown = {name: _shown(value) for name, value in values.items()}
+    return ", ".join(f"{name}={value}" for name, value in shown.items() if value)
+
+
+def _shown(value: object) -> str:
+    """A value of a manifest; nothing for one that is empty."""
+    if isinstance(value, Mapping):
+        return f"({_fields(value)})" if value else ""
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(map(_shown, value))}]" if value else ""
+    return f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -43,7 +43,7 @@ _FILES = "Files"
 
 def predict(
     *,
-    texts: Annotated[list[str] | None, typer.Argument(metavar="[TEXT]...", help="Texts.")] = None,
+    texts: Annotated[list[str] | None, typer.Argument(metavar="TEXT", help="Texts.")] = None,
     task: Annotated[
         list[Path], typer.Option("--task", help="Folder of a task; give it once for each task.")
     ],

@@ -83,7 +83,7 @@ def quickstart(
         )
         return
     _show_runs(runs)
-    print_line("Five new texts, all three tasks in one call:")
+    print_line(f"Saved in {output}. Five new texts, all three tasks in one call:")
     print_table(
         ["text", *BUNDLED_LABELS],
         [
@@ -145,11 +145,10 @@ def _show_runs(runs: list[Finished]) -> None:
             readable_size(run.files["adapter.safetensors"]),
             readable_size(run.files["head.safetensors"]),
             f"{run.result.seconds:.1f}",
-            str(run.folder),
         ]
         for run in runs
     ]
-    print_table(["task", *numbers, "saved in"], rows, right=numbers)
+    print_table(["task", *numbers], rows, right=numbers)
 
 
 def _show_next(folder: Path) -> None:

@@ -28,7 +28,7 @@ def tasks(
         note(f"No tasks under {folder}; polyhead train --output {folder / 'NAME'} saves one there.")
         return
     print_table(
-        ["task", "head", "adapter", "backbone", "metrics", "size", "folder"],
+        ["task", "head", "adapter", "backbone", "metrics", "size"],
         [_row(entry) for entry in found if "error" not in entry],
         right=["size"],
     )
@@ -57,12 +57,12 @@ def _describe(folder: Path) -> dict[str, Any]:
 
 
 def _row(entry: dict[str, Any]) -> list[str]:
+    folder = Path(entry["folder"]).name
     return [
-        entry["task"],
+        entry["task"] if entry["task"] == folder else f"{entry['task']} (in {folder})",
         entry["head"],
         entry["adapter"] or "none",
         entry["backbone"],
-        ", ".join(f"{name} {value:.3f}" for name, value in entry["metrics"].items()),
+        "\n".join(f"{name} {value:.3f}" for name, value in entry["metrics"].items()),
         readable_size(entry["n_bytes"]),
-        entry["folder"],
     ]

@@ -1,5 +1,6 @@
 """`polyhead train`: a task of one's own from a file of labelled texts."""
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -23,7 +24,7 @@ from polyhead.errors import ConfigError, DataError, InputError
 from polyhead.names import check_name
 
 if TYPE_CHECKING:
-    from polyhead.contracts import AdapterConfig
+    from polyhead.contracts import AdapterConfig, Head, HeadConfig
 
 __all__ = ["train"]
 
@@ -45,13 +46,15 @@ def train(
     ] = None,
     head: Annotated[
         str,
-        typer.Option("--head", help="Kind of head, or a config string: classification[layers=1]."),
+        typer.Option(
+            "--head", help="Kind of head, or a config string: classification\\[layers=1]."
+        ),
     ] = "classification",
     adapter: Annotated[
         str,
         typer.Option(
             "--adapter",
-            help="Adapter preset or kind, or a config string: seq_bn[reduction_factor=8]; "
+            help="Adapter preset or kind, or a config string: seq_bn\\[reduction_factor=8]; "
             "'none' trains a head on the bare encoder.",
         ),
     ] = "seq_bn",
@@ -126,8 +129,8 @@ def train(
 ) -> None:
     """Train a task from a file of labelled texts.
 
-    Everything that can be checked is checked before the training starts. Ctrl-C keeps the best
-    epoch so far.
+    Everything that can be checked is checked before the training starts.
+    Ctrl-C keeps the best epoch so far.
     """
     check_name(task, "task")
     check_output(output, overwrite=overwrite)
@@ -155,31 +158,22 @@ def train(
     head_class, options = registry().head_spec(head)
     _add_option(options, "labels", None if labels is None else _listed(labels))
     _add_option(options, "class_weights", class_weights)
-    files = {"train": data} if eval_data is None else {"train": data, "eval": eval_data}
-    examples = {
-        use: read_examples(
-            path,
-            head_class,
-            text_column=text_column,
-            text_pair_column=text_pair_column,
-            label_column=label_column,
-        )
-        for use, path in files.items()
-    }
-    try:
-        head_config = head_class.configure(options, examples["train"])
-    except InputError as error:  # the examples as a whole make no task
-        raise DataError(data, str(error)) from None
+    read = partial(
+        read_examples,
+        head_class=head_class,
+        text_column=text_column,
+        text_pair_column=text_pair_column,
+        label_column=label_column,
+    )
+    examples = TrainingData(
+        train=read(data),
+        evaluation=[] if eval_data is None else read(eval_data),
+        files={"train": data} if eval_data is None else {"train": data, "eval": eval_data},
+    )
+    head_config = _head_config(head_class, options, examples)
     model = BackboneSource(backbone, revision, cache_dir, offline).load(backbone)
     new_task(model, task, head_config, adapter_config, text=text, seed=settings.seed)
-    finished = fit(
-        model,
-        task,
-        TrainingData(examples["train"], examples.get("eval", []), files),
-        settings,
-        output,
-        overwrite=overwrite,
-    )
+    finished = fit(model, task, examples, settings, output, overwrite=overwrite)
     if as_json:
         print_json(finished.as_json())
     elif finished.folder is not None:
@@ -201,6 +195,15 @@ def _add_option(options: dict[str, Any], name: str, value: object) -> None:
     if name in options:
         raise ConfigError(f"{name} is given twice, in --head and as an option; give it once.")
     options[name] = value
+
+
+def _head_config(
+    head_class: "type[Head]", options: dict[str, Any], examples: TrainingData
+) -> "HeadConfig":
+    try:
+        return head_class.configure(options, examples.train)
+    except InputError as error:  # the examples as a whole make no task
+        raise DataError(examples.files["train"], str(error)) from None
 
 
 def _listed(labels: str) -> tuple[str, ...]:

@@ -39,6 +39,12 @@ def test_every_command_has_help_and_json(command, run):
     assert "--json" in result.stdout
 
 
+def test_help_shows_config_strings_whole():
+    told = process("train", "--help")
+    assert "classification[layers=1]" in told.stdout
+    assert "seq_bn[reduction_factor=8]" in told.stdout
+
+
 def test_no_command_shows_the_help(run):
     assert "quickstart" in run().output
 

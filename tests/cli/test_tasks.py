@@ -15,7 +15,15 @@ def test_tasks_are_listed_with_what_they_are(run, saved_tasks, backbone):
 def test_tasks_are_shown_as_a_table(run, saved_tasks):
     shown = run("tasks", saved_tasks).stdout
     assert "mood" in shown
-    assert "place" in shown
+    assert "accuracy" in shown
+    assert "(in" not in shown
+
+
+def test_a_folder_of_another_name_than_its_task_is_named(run, task):
+    task.rename(task.with_name("moved"))
+    shown = "".join(run("tasks", task.parent).stdout.split())
+    assert "mood(in" in shown
+    assert "moved)" in shown
 
 
 def test_no_tasks_is_said_and_no_error(run, tmp_path):
