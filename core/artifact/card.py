@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -42,9 +43,10 @@ def _parts(task: TaskManifest, head: Manifest, adapter: Manifest | None) -> str:
 
 def _usage(task: TaskManifest) -> str:
     name = task.name
+    backbone = json.dumps(task.backbone.name, ensure_ascii=False)  # in quotes; a path may hold some
     return (
         "## Use\n\n```python\nimport polyhead as ph\n\n"
-        f'model = ph.DistilBertModelWithHeads.from_pretrained("{task.backbone.name}")\n'
+        f"model = ph.DistilBertModelWithHeads.from_pretrained({backbone})\n"
         f'model.load_task("path/to/{name}")\n'
         f'model.predict(["a text"], task="{name}")\n```'
     )

@@ -34,7 +34,7 @@ _MOST = 2**24  # far above any use; keeps the sizes of a damaged file from overf
 class DistilBertConfig(BaseModel):
     """Sizes and constants of the encoder, under the names of transformers' `DistilBertConfig`."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     vocab_size: int = Field(default=30522, gt=0, le=_MOST, description="Number of token ids.")
     max_position_embeddings: int = Field(

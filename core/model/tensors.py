@@ -89,7 +89,7 @@ def targets_for(
 
 def _by_head(labels: Labels, rows: Mapping[str, list[int]], n_rows: int) -> Mapping[str, Tensor]:
     if not rows:
-        raise InputError("labels are given and no row has a head; name one with head=....")
+        raise InputError("labels are given and no row has a head; name one with the argument head.")
     if isinstance(labels, Mapping):
         if labels.keys() != rows.keys():
             raise InputError(

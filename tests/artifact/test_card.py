@@ -40,15 +40,20 @@ def test_there_are_no_empty_tables(card):
     assert "## Training" not in text
 
 
-def test_its_lines_to_copy_load_the_task(card, model, tmp_path, monkeypatch):
+@pytest.mark.parametrize("name", ["minilm", 'C:\\new "models"\\é🙂'])
+def test_its_lines_to_copy_load_the_task(card, model, tmp_path, monkeypatch, name):
+    model.backbone = model.backbone.model_copy(update={"name": name})
     text = card("mood")
     code = text.split("```python\n")[1].split("```")[0]
     code = code.replace("path/to/mood", str(tmp_path / "mood"))
     known = model.predict(["a text"], task="mood")
     model.delete_task("mood")
+    asked = []
     monkeypatch.setattr(
-        "polyhead.DistilBertModelWithHeads.from_pretrained", classmethod(lambda cls, name: model)
+        "polyhead.DistilBertModelWithHeads.from_pretrained",
+        classmethod(lambda cls, name: asked.append(name) or model),
     )
     scope = {}
     exec(compile(code.replace("model.predict", "answers = model.predict"), "card", "exec"), scope)  # noqa: S102
     assert scope["answers"] == known
+    assert asked == [name]

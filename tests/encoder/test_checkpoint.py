@@ -41,7 +41,17 @@ def refusal(folder):
     return message
 
 
-@pytest.mark.parametrize("fields", [{}, {"hidden_act": "relu"}, {"layer_norm_eps": 1e-3}])
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {},
+        {"hidden_act": "relu"},
+        {"layer_norm_eps": 1e-3},
+        {"type_vocab_size": 1},
+        {"type_vocab_size": 5},
+    ],
+    ids=str,
+)
 def test_bert_equals_transformers_after_folding(save_bert, fields):
     assert_equal_to(*save_bert(**fields))
 

@@ -68,6 +68,12 @@ def test_another_model_type_is_refused(tmp_path):
     assert "None" in refusal(write(tmp_path, {}))
 
 
+@pytest.mark.parametrize("eps", ["NaN", "Infinity", "0", "-1"])
+def test_an_eps_that_is_no_small_number_is_refused(tmp_path, eps):
+    path = write(tmp_path, f'{{"model_type": "bert", "layer_norm_eps": {eps}}}')
+    assert "layer_norm_eps" in refusal(path)
+
+
 @pytest.mark.parametrize("kind", ["relative_key", "relative_key_query"])
 def test_relative_positions_are_refused(tmp_path, kind):
     message = refusal(write(tmp_path, {"model_type": "bert", "position_embedding_type": kind}))
