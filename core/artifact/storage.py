@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
+import secrets
 import shutil
-import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -43,12 +43,10 @@ def write_file(path: Path, content: bytes) -> None:
         WriteError: It could not be written; what was at `path` before is untouched.
     """
     with _reported(path), _made(path.parent):
-        descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        temporary = Path(name)
+        temporary = _beside(path)
         try:
-            with os.fdopen(descriptor, "wb") as file:
+            with temporary.open("xb") as file:
                 _write_through(file.fileno(), content)
-            _use_default_mode(temporary, directory=False)
             temporary.replace(path)
         except BaseException:
             temporary.unlink(missing_ok=True)
@@ -63,12 +61,12 @@ def write_folder(path: Path, files: Mapping[str, bytes]) -> None:
         WriteError: It could not be written; what was at `path` before is untouched.
     """
     with _reported(path), _made(path.parent):
-        temporary = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}."))
+        temporary = _beside(path)
+        temporary.mkdir()
         try:
             for name, content in files.items():
-                with (temporary / name).open("wb") as file:
+                with (temporary / name).open("xb") as file:
                     _write_through(file.fileno(), content)
-            _use_default_mode(temporary, directory=True)
             _sync_folder(temporary)
             _swap_in(temporary, path)
         except BaseException:
@@ -82,18 +80,14 @@ def _swap_in(temporary: Path, path: Path) -> None:
         temporary.rename(path)
         return
     # a folder cannot be renamed over a full one: the old one steps aside, and back if need be
-    shelter = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}."))
-    aside = shelter / path.name
+    aside = _beside(path)
+    path.rename(aside)
     try:
-        path.rename(aside)
-        try:
-            temporary.rename(path)
-        except BaseException:
-            aside.rename(path)
-            raise
-    finally:
-        if path.exists():
-            shutil.rmtree(shelter, ignore_errors=True)
+        temporary.rename(path)
+    except BaseException:
+        aside.rename(path)
+        raise
+    shutil.rmtree(aside, ignore_errors=True)
 
 
 def _write_through(descriptor: int, content: bytes) -> None:
@@ -103,11 +97,9 @@ def _write_through(descriptor: int, content: bytes) -> None:
     os.fsync(descriptor)
 
 
-def _use_default_mode(path: Path, *, directory: bool) -> None:
-    """Temporary files are private; what stays has the mode any new file would have."""
-    mask = os.umask(0)
-    os.umask(mask)
-    path.chmod((0o777 if directory else 0o666) & ~mask)
+def _beside(path: Path) -> Path:
+    """A new hidden name next to `path`; what is made there has the mode any new file has."""
+    return path.parent / f".{path.name}.{secrets.token_hex(4)}"
 
 
 def _sync_folder(folder: Path) -> None:

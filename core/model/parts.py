@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 from torch import nn
@@ -20,6 +20,7 @@ from polyhead.contracts import (
 )
 from polyhead.encoder import Encoder
 from polyhead.errors import (
+    BackboneMismatchError,
     ConfigError,
     InputError,
     NameTakenError,
@@ -202,7 +203,8 @@ class ModelParts(nn.Module):
             adapter: The adapter's configuration or config string, or None for the bare encoder.
             share_adapter: In place of `adapter`, the name of one that is there: tasks that share an
                 adapter share the whole pass through the encoder.
-            text: How the task's texts are read.
+            text: How the task's texts are read; when None, at most 128 tokens of each, or as many
+                as the encoder takes.
 
         Raises:
             InvalidNameError: It cannot be a name.
@@ -211,17 +213,18 @@ class ModelParts(nn.Module):
             ConfigError: A config is not understood or does not fit the encoder.
         """
         self._check_new_task(name)
+        text = self._fitting_text(text)
         new_adapter = None
         if share_adapter is not None:
             self._adapters.find(share_adapter)
         elif adapter is not None:
             new_adapter = self._new_adapter(adapter)
-        return self._put_task(
-            name, self._new_head(head), new_adapter, share_adapter, text or TextSettings()
-        )
+        return self._put_task(name, self._new_head(head), new_adapter, share_adapter, text)
 
     def delete_task(self, name: str) -> None:
-        """Removes a task with its head, and its adapter unless something else uses it.
+        """Removes a task with its head, and its own adapter unless something else uses it.
+
+        An adapter that the task only shares stays.
 
         Raises:
             UnknownTaskError: There is none of that name.
@@ -229,8 +232,26 @@ class ModelParts(nn.Module):
         task = self.task(name)
         del self._tasks[name]
         self.delete_head(task.head)
-        if task.adapter is not None and task.adapter not in self._used_adapters():
-            self._adapters.remove(task.adapter)
+        if task.adapter == name and name not in self._used_adapters():
+            self._adapters.remove(name)
+
+    def load_state_dict(
+        self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False
+    ) -> Any:
+        """Loads weights of adapters and heads, as `nn.Module.load_state_dict` does.
+
+        Raises:
+            BackboneMismatchError: The state dict holds another encoder, and ours is never written.
+        """
+        own = {f"encoder.{name}": weight for name, weight in self.encoder.state_dict().items()}
+        for name, weight in own.items():
+            given = state_dict.get(name)
+            if given is not None and not torch.equal(given.to(weight), weight):
+                raise BackboneMismatchError(
+                    f"the state dict has another {name} than this model, and the encoder is never "
+                    f"written; make the model from the state dict's own backbone."
+                )
+        return super().load_state_dict({**state_dict, **own}, strict=strict, assign=assign)
 
     def _new_adapter(self, config: str | AdapterConfig) -> Adapter:
         resolved = registry().adapter_config(config)
@@ -240,13 +261,25 @@ class ModelParts(nn.Module):
         if not isinstance(config, HeadConfig):
             raise ConfigError(
                 "a head is configured by a HeadConfig, such as "
-                "ClassificationHeadConfig(labels=...), "
-                f"not by {type(config).__name__}."
+                f"ClassificationHeadConfig(labels=...), not by {type(config).__name__}."
             )
         return registry().head_for(config)(config, self.shape)
 
     def _fitted(self, module: ModuleT) -> ModuleT:
         return module.to(self.device, self.dtype).train(self.training)
+
+    def _fitting_text(self, text: TextSettings | None) -> TextSettings:
+        """`text`, if the encoder has a position for each of its tokens."""
+        longest = self.shape.max_positions
+        if text is None:
+            default = TextSettings()
+            return default.model_copy(update={"max_length": min(default.max_length, longest)})
+        if text.max_length > longest:
+            raise ConfigError(
+                f"max_length {text.max_length} is more than the {longest} positions of the "
+                f"backbone {self.backbone.name!r}."
+            )
+        return text
 
     def _check_new_task(self, name: str) -> None:
         check_name(name, "task")

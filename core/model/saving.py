@@ -194,6 +194,7 @@ class SavableModel(ModelParts):
         name = saved.manifest.name if name is None else name
         self._check_new_task(name)
         check_backbone(saved.head, self.backbone, saved.folder)
+        text = self._fitting_text(saved.manifest.text)
         check_task_files(saved)
         head = load_head_module(saved.head, saved.folder / HEAD_FILE, self.shape, self.dtype)
         adapter = None
@@ -201,7 +202,7 @@ class SavableModel(ModelParts):
             adapter = load_adapter_module(
                 saved.adapter, saved.folder / ADAPTER_FILE, self.shape, self.dtype
             )
-        self._put_task(name, head, adapter, None, saved.manifest.text)
+        self._put_task(name, head, adapter, None, text)
         return name
 
     def _adapter_manifest(self, name: str, metrics: Mapping[str, float] | None) -> Manifest:

@@ -15,7 +15,7 @@ from torch import Tensor
 from polyhead.batch import Hidden, Row
 from polyhead.contracts import Example, Head, HeadOutput, Prediction
 from polyhead.encoder import DistilBertConfig, Encoder, EncoderOutput, HubOptions, load_encoder
-from polyhead.errors import ConfigError, InputError, shown
+from polyhead.errors import InputError, shown
 from polyhead.model.loading import find_checkpoint
 from polyhead.model.output import ModelOutput
 from polyhead.model.prediction import HeadCall, Question, answer, as_list
@@ -191,17 +191,12 @@ class DistilBertModelWithHeads(SavableModel):
         """The tokenizer under a task's text settings.
 
         Raises:
-            InputError: The checkpoint came without a tokenizer, or the settings do not fit it.
+            InputError: The checkpoint came without a tokenizer.
         """
         if self.tokenizer is None:
             raise InputError(
                 f"the backbone {self.backbone.name!r} came without a tokenizer and takes tensors "
                 "only."
-            )
-        if task.text.max_length > self.shape.max_positions:
-            raise ConfigError(
-                f"max_length {task.text.max_length} is more than the {self.shape.max_positions} "
-                f"positions of the backbone {self.backbone.name!r}."
             )
         return self.tokenizer.with_settings(task.text)
 

@@ -10,6 +10,7 @@ import torch
 from polyhead.adapters import BottleneckConfig
 from polyhead.contracts import AdapterConfig, HeadConfig
 from polyhead.errors import (
+    BackboneMismatchError,
     ConfigError,
     InputError,
     InvalidNameError,
@@ -132,6 +133,8 @@ def test_tasks_may_share_an_adapter(model, two_labels, three_labels):
     model.delete_task("mood")
     assert "mood" in model.adapters
     model.delete_task("more")
+    assert "mood" in model.adapters  # it was only shared
+    model.delete_adapter("mood")
     assert "mood" not in model.adapters
 
 
@@ -327,7 +330,7 @@ def test_a_copy_answers_alike_and_stands_alone(model, two_labels, how, shake):
 def test_a_state_dict_goes_round(model, make_model, two_labels, three_labels, shake):
     for part in (*model.adapters.values(), *model.heads.values()):
         shake(part)
-    other = make_model(seed=5)
+    other = make_model()
     other.add_adapter("legal", "double_seq_bn")
     other.add_head("topic", three_labels, adapter="legal")
     other.add_task("mood", head=two_labels)
@@ -336,6 +339,14 @@ def test_a_state_dict_goes_round(model, make_model, two_labels, three_labels, sh
     for head in ("topic", "mood"):
         found = other(input_ids=IDS, head=head).logits
         assert torch.equal(found, model(input_ids=IDS, head=head).logits)
+
+
+def test_a_state_dict_with_another_encoder_is_refused_and_nothing_changes(model, make_model):
+    other = make_model(seed=5)
+    before = {name: weight.clone() for name, weight in other.state_dict().items()}
+    with pytest.raises(BackboneMismatchError, match="the encoder is never written"):
+        other.load_state_dict(model.state_dict(), strict=False)
+    assert all(torch.equal(weight, before[name]) for name, weight in other.state_dict().items())
 
 
 def calls_of(function):

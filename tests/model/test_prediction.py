@@ -193,9 +193,17 @@ def test_each_task_reads_texts_by_its_own_settings(model, two_labels, passes):
 
 
 def test_a_length_beyond_the_encoders_is_refused(model, two_labels):
-    model.add_task("long", head=two_labels, text=TextSettings(max_length=129))
     with pytest.raises(ConfigError, match="max_length 129 is more than the 128 positions"):
-        model.predict("good", task="long")
+        model.add_task("long", head=two_labels, text=TextSettings(max_length=129))
+    assert "long" not in model.tasks
+    assert "long" not in model.heads
+    assert "long" not in model.adapters
+
+
+def test_a_short_encoder_cuts_texts_to_its_positions(make_model, two_labels):
+    short = make_model(max_position_embeddings=8)
+    assert short.add_task("mood", head=two_labels).text.max_length == 8
+    assert len(short.predict("good " * 100, task="mood")) == 1
 
 
 def test_training_mode_is_refused(model):
