@@ -51,7 +51,7 @@ MAY_IMPORT = {
     "polyhead.cli": MIDDLE | {"polyhead.model", "polyhead.train"},
     "polyhead.__main__": {"polyhead.cli"},
 }
-THE_DOOR = "polyhead"
+THE_DOOR = "polyhead"  # it re-exports everything
 BARE_NAMES = {"core", "heads", "adapters", "train", "serve"}
 
 
@@ -83,10 +83,8 @@ def unit_of(module: str) -> str:
     return ".".join(module.split(".")[:2])
 
 
-@pytest.mark.parametrize("module", sorted(MODULES))
+@pytest.mark.parametrize("module", sorted(set(MODULES) - {THE_DOOR}))
 def test_a_module_imports_only_what_its_layer_may(module):
-    if module == THE_DOOR:
-        pytest.skip("the root re-exports everything")
     unit = unit_of(module)
     assert unit in MAY_IMPORT, f"{unit} has no place among the layers"
     for name in imported(MODULES[module]):

@@ -131,9 +131,10 @@ def test_links_lead_somewhere(page):
             assert (page.parent / target).exists(), target
 
 
-def test_every_page_is_in_the_index():
-    index = (ROOT / "docs" / "README.md").read_text(encoding="utf-8")
-    for page in (ROOT / "docs").glob("*.md"):
+@pytest.mark.parametrize("folder", ["docs", "docs/decisions"])
+def test_every_page_is_in_the_index(folder):
+    index = (ROOT / folder / "README.md").read_text(encoding="utf-8")
+    for page in (ROOT / folder).glob("*.md"):
         assert page.name == "README.md" or f"({page.name})" in index
 
 

@@ -39,7 +39,6 @@ def print_table(
     columns: Sequence[str],
     rows: Sequence[Sequence[str]],
     *,
-    title: str | None = None,
     right: Sequence[str] = (),
 ) -> None:
     """A table on standard output.
@@ -47,7 +46,6 @@ def print_table(
     Args:
         columns: The headings.
         rows: One string a column each; shown as they are, markup is not read.
-        title: A line above.
         right: The headings of columns of numbers.
     """
     from rich import box
@@ -55,7 +53,7 @@ def print_table(
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(box=box.SIMPLE_HEAD, title=title, title_justify="left", pad_edge=False)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for column in columns:
         table.add_column(column, justify="right" if column in right else "left", overflow="fold")
     for row in rows:

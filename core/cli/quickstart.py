@@ -29,7 +29,6 @@ __all__ = ["quickstart"]
 MARKER: Final = "quickstart.json"
 """The file by which a folder is known as one that this command made."""
 BACKBONE: Final = "minilm"
-HEAD: Final = {"pooling": "mean"}
 ADAPTER: Final = "seq_bn"
 TEXT: Final = {"max_length": 128}
 SETTINGS: Final = {"epochs": 6, "lr": 1e-3, "batch_size": 16}
@@ -129,7 +128,7 @@ def _train(model: "DistilBertModelWithHeads", label: str, folder: Path) -> Finis
 
     train, dev = bundled_examples(label)
     settings = TrainSettings.model_validate(SETTINGS)
-    head = registry().head("classification").configure(HEAD, train)
+    head = registry().head("classification").configure({}, train)
     new_task(
         model, label, head, ADAPTER, text=TextSettings.model_validate(TEXT), seed=settings.seed
     )
