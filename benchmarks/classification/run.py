@@ -54,6 +54,7 @@ class Options:
         repeats: Pairs of runs of each set and seed.
         seeds: Seeds, the same for both sides.
         threads: Value of `OMP_NUM_THREADS` for both sides.
+        adds: Whether the runs join those of an earlier call instead of taking their place.
     """
 
     data_root: Path
@@ -63,6 +64,7 @@ class Options:
     repeats: int
     seeds: tuple[int, ...]
     threads: int
+    adds: bool
 
     def environment(self) -> dict[str, str]:
         """Return the variables that both sides run with."""
@@ -180,11 +182,12 @@ def train(side: str, options: Options, name: str, seed: int, repeat: int) -> Run
     return Run(side, name, seed, repeat, finished.wall_s, finished.cpu_s, epochs, kept)
 
 
-def summarise(runs: Iterable[Run]) -> dict[str, float]:
+def summarise(runs: Iterable[Run]) -> dict[str, Any]:
     """Reduce the runs of one side on one set to the figures of the table."""
     chosen = list(runs)
     return {
         "runs": len(chosen),
+        "seeds": sorted({run.seed for run in chosen}),
         "epoch_train_median_s": statistics.median(s for run in chosen for s in run.train_s()),
         "first_epoch_train_median_s": statistics.median(run.train_s()[0] for run in chosen),
         "all_epochs_train_median_s": statistics.median(sum(run.train_s()) for run in chosen),
@@ -195,7 +198,7 @@ def summarise(runs: Iterable[Run]) -> dict[str, float]:
     }
 
 
-def summarise_sets(runs: Sequence[Run]) -> dict[str, dict[str, dict[str, float]]]:
+def summarise_sets(runs: Sequence[Run]) -> dict[str, dict[str, dict[str, Any]]]:
     """Summarise both sides on every set, with the ratios of their times (above 1: ours faster)."""
     summaries = {}
     for name in dict.fromkeys(run.data for run in runs):
@@ -225,7 +228,17 @@ def padding(runs: Iterable[Run]) -> dict[str, float]:
 
 def as_markdown(document: dict[str, Any], facts: dict[str, object]) -> str:
     """Format the results for a README."""
-    header = ["Set", "Side", "epoch", "faster", "all epochs", "process", "best acc.", "last acc."]
+    header = [
+        "Set",
+        "Side",
+        "seeds",
+        "epoch",
+        "faster",
+        "all epochs",
+        "process",
+        "best acc.",
+        "last acc.",
+    ]
     rows = []
     for name, summary in document["summary"].items():
         for side in (OURS, THEIRS):
@@ -235,6 +248,7 @@ def as_markdown(document: dict[str, Any], facts: dict[str, object]) -> str:
                 [
                     name,
                     side,
+                    " ".join(str(seed) for seed in result["seeds"]),
                     f"{result['epoch_train_median_s']:.1f} s",
                     faster,
                     f"{result['all_epochs_train_median_s']:.1f} s",
@@ -248,8 +262,8 @@ def as_markdown(document: dict[str, Any], facts: dict[str, object]) -> str:
     )
     note = (
         "Times are medians of training time alone (process: the whole run); accuracies are means "
-        f"over runs, on dev. Seeds {document['seeds']}, {document['repeats']} run(s) of each, in "
-        f"turns, {document['environment']['OMP_NUM_THREADS']} threads for both. Tokens the padded "
+        "over the seeds, on dev. Both sides in turns, "
+        f"{document['environment']['OMP_NUM_THREADS']} threads for both. Tokens the padded "
         f"side computes for each useful one: {ratios}.\n\n{report.describe(facts)} "
         f"Peer: {document['peer_versions']}."
     )
@@ -264,8 +278,6 @@ def save(runs: Sequence[Run], options: Options) -> str:
         "surroundings": facts,
         "environment": options.environment(),
         "commands": commands_as_text(),
-        "seeds": list(options.seeds),
-        "repeats": options.repeats,
         "peer_versions": ", ".join(f"{name} {v}" for name, v in ends[-1]["versions"].items()),
         "computed_tokens_per_useful": padding(runs),
         "summary": summarise_sets(runs),
@@ -274,6 +286,12 @@ def save(runs: Sequence[Run], options: Options) -> str:
     markdown = as_markdown(document, facts)
     report.write(HERE, document, markdown)
     return markdown
+
+
+def earlier_runs() -> list[Run]:
+    """Return the runs in results.json; the caller sees to it that the machine is the same."""
+    document = json.loads((HERE / "results.json").read_text(encoding="utf-8"))
+    return [Run(**run) for run in document["runs"]]
 
 
 def find_encoder() -> Path:
@@ -297,6 +315,7 @@ def parse_options(arguments: Sequence[str] | None = None) -> Options:
     parser.add_argument("--repeats", type=int, default=1)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     parser.add_argument("--threads", type=int, default=report.cpu_count())
+    parser.add_argument("--add", action="store_true", help="keep the runs that are in results.json")
     given = parser.parse_args(arguments)
     for path in (given.peer_python, *(given.data_root / name for name in given.sets)):
         if not path.exists():
@@ -309,13 +328,14 @@ def parse_options(arguments: Sequence[str] | None = None) -> Options:
         repeats=given.repeats,
         seeds=tuple(given.seeds),
         threads=given.threads,
+        adds=given.add,
     )
 
 
 def main() -> None:
     """Run every pair, saving after each."""
     options = parse_options()
-    runs: list[Run] = []
+    runs = earlier_runs() if options.adds else []
     markdown = ""
     for repeat in range(options.repeats):
         for seed in options.seeds:

