@@ -13,7 +13,7 @@ from polyhead.artifact.card import model_card
 from polyhead.artifact.manifest import FileInfo, Manifest, TaskManifest, parse
 from polyhead.artifact.storage import check_free, write_folder
 from polyhead.artifact.tensorfile import read_manifest, tensor_file
-from polyhead.errors import ArtifactError, InputError
+from polyhead.errors import ArtifactError, InputError, listing
 
 if TYPE_CHECKING:
     from torch import nn
@@ -132,7 +132,8 @@ def read_task(folder: Path) -> SavedTask:
         problem = (
             "is not a task's folder: it has no task.json" if folder.is_dir() else "is no folder"
         )
-        raise ArtifactError(f"{folder} {problem}.") from None
+        place = folder if folder.is_dir() else folder.parent
+        raise ArtifactError(f"{folder} {problem}.{_tasks_in(place)}") from None
     except (OSError, ValueError) as error:  # ValueError: not UTF-8, or not a path
         raise ArtifactError(f"{path} cannot be read: {error}.") from None
     manifest = parse(text, TaskManifest, path)
@@ -175,6 +176,12 @@ def find_tasks(folder: Path) -> list[Path]:
         for path in folder.glob(f"*/{TASK_FILE}")
         if not path.parent.name.startswith(".")
     )
+
+
+def _tasks_in(folder: Path) -> str:
+    """For a message: which tasks there are, or nothing where there are none."""
+    found = [path.name for path in find_tasks(folder)] if folder.is_dir() else []
+    return f" Tasks in {folder}: {listing(found)}." if found else ""
 
 
 def _read_part(path: Path, artifact: str, task: TaskManifest) -> Manifest:

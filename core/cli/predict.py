@@ -39,6 +39,8 @@ if TYPE_CHECKING:
 __all__ = ["answer_cell", "predict"]
 
 _FILES = "Files"
+_SHOWN_CHARACTERS = 200
+"""Of a text in a table; JSON has all of it."""
 
 
 def predict(
@@ -159,12 +161,19 @@ def answer_cell(prediction: "Prediction") -> str:
     return f"{fields['label']} ({score:.2f})" if isinstance(score, float) else str(fields["label"])
 
 
+def _text_cell(text: str) -> str:
+    return text if len(text) <= _SHOWN_CHARACTERS else text[: _SHOWN_CHARACTERS - 3] + "..."
+
+
 def _show(
     tasks: Sequence[str],
     answers: Iterator[list[tuple[Item, "Mapping[str, Prediction]"]]],
 ) -> None:
     rows = [
-        [" | ".join(item.record.values()), *(answer_cell(found[name]) for name in tasks)]
+        [
+            _text_cell(" | ".join(item.record.values())),
+            *(answer_cell(found[name]) for name in tasks),
+        ]
         for chunk in answers
         for item, found in chunk
     ]

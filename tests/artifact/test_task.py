@@ -208,3 +208,9 @@ def test_tasks_are_looked_for_in_a_folder(tmp_path, name):
     (tmp_path / "file").touch()
     with pytest.raises(ArtifactError, match="is not a folder"):
         find_tasks(tmp_path / name)
+
+
+def test_a_mistyped_folder_is_told_which_tasks_there_are(folder, tmp_path):
+    for wrong in (tmp_path / "moood", tmp_path):
+        with pytest.raises(ArtifactError, match=r"Tasks in .*: 'mood'\.$"):
+            read_task(wrong)

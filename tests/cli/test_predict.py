@@ -81,6 +81,12 @@ def test_standard_input_is_read_as_json_lines(run, words, texts):
     assert piped.stdout == run(*words, "--input", texts).stdout
 
 
+def test_a_very_long_text_is_cut_in_the_table_alone(run, words):
+    text = "good " * 1000
+    assert len(run(*words, text).stdout) < 4000
+    assert json.loads(run(*words, text, "--json").stdout)["text"] == text
+
+
 def test_tables_and_other_columns_are_read(run, words, tmp_path):
     table = tmp_path / "pairs.tsv"
     with table.open("w", encoding="utf-8", newline="") as file:
