@@ -153,7 +153,17 @@ class ConfigError(PolyheadError, ValueError):
 
 
 class InputError(PolyheadError, ValueError):
-    """Texts, tensors or labels that cannot be used as given."""
+    """Texts, tensors or labels that cannot be used as given.
+
+    Attributes:
+        reason: What is wrong with it.
+        index: Where one example of several is at fault: its place among them, counted from 0.
+    """
+
+    def __init__(self, reason: str, *, index: int | None = None) -> None:
+        self.reason = reason
+        self.index = index
+        super().__init__(reason if index is None else f"example {index + 1}: {reason}")
 
 
 class DataError(InputError):
