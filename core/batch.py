@@ -8,7 +8,7 @@ Dimensions: B rows, N tokens of all rows, T tokens of the longest row, D width.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import accumulate
 from typing import TYPE_CHECKING
@@ -33,14 +33,19 @@ class Row:
             special tokens. None where offsets were not asked for.
         segments: For each token 0 or 1, the text it comes from, or -1 for special tokens. None
             where offsets were not asked for.
+        words: For each token the word of its text that it is a part of, counted from 0, or -1 for
+            special tokens. None where offsets were not asked for.
         n_dropped: How many tokens did not fit and were cut off.
+        start: In a window of a long text, how many of that text's sub-words lie before it.
     """
 
     ids: tuple[int, ...]
     positions: tuple[int, ...] | None = None
     offsets: tuple[tuple[int, int], ...] | None = None
     segments: tuple[int, ...] | None = None
+    words: tuple[int, ...] | None = None
     n_dropped: int = 0
+    start: int = 0
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -112,11 +117,11 @@ class Packing:
         lowest = values.new_full((self.n_rows, values.shape[1]), -torch.inf)
         return lowest.scatter_reduce(0, index, values, "amax")
 
-    def padded(self, values: Tensor) -> Tensor:
-        """One row below the other, zeros behind the shorter ones. Shape: (N, D) -> (B, T, D)."""
+    def padded(self, values: Tensor, fill: float = 0.0) -> Tensor:
+        """One row below the other, `fill` behind the shorter ones. Shape: (N, D) -> (B, T, D)."""
         longest = max(self.lengths, default=0)
         index = (self.row_of_token.to(values.device), self.column_of_token.to(values.device))
-        padded = values.new_zeros(self.n_rows, longest, values.shape[1])
+        padded = values.new_full((self.n_rows, longest, values.shape[1]), fill)
         return padded.index_put(index, values)
 
 
@@ -163,6 +168,8 @@ class Hidden:
         batch_layers: The embeddings and every layer's hidden states, each (N_batch, D), or None
             when the head did not ask for them.
         row_counts: How many rows each of the head's examples has; one each when None.
+        word_embeddings: The encoder's own matrix, for heads that answer with tokens. It is frozen
+            and no part of the head. Shape: (V, D).
     """
 
     batch: Tensor
@@ -170,6 +177,7 @@ class Hidden:
     index: tuple[int, ...]
     batch_layers: tuple[Tensor, ...] | None = None
     row_counts: tuple[int, ...] | None = None
+    word_embeddings: Tensor | None = None
 
     @classmethod
     def of_rows(cls, tokens: Tensor, packing: Packing) -> Hidden:
@@ -196,11 +204,27 @@ class Hidden:
         """The embeddings and every layer's hidden states, each (N, D), lowest first.
 
         Raises:
-            RuntimeError: The head does not declare `reads_layers = True`.
+            RuntimeError: They were not kept, since the head does not ask for them.
         """
-        if self.batch_layers is None:
-            raise RuntimeError("hidden.layers is kept only for heads with `reads_layers = True`")
-        return tuple(self._pick(layer) for layer in self.batch_layers)
+        return tuple(self._pick(layer) for layer in self._kept_layers())
+
+    def at_layer(self, layer: int) -> Hidden:
+        """The same rows as one layer left them; 0 stands for the embeddings.
+
+        Raises:
+            RuntimeError: The layers were not kept.
+        """
+        return replace(self, batch=self._kept_layers()[layer])
+
+    def with_tokens(self, tokens: Tensor) -> Hidden:
+        """The same rows with other hidden states. Shape: tokens (N, D)."""
+        return replace(
+            self,
+            batch=tokens,
+            batch_packing=self.packing,
+            index=tuple(range(self.n_rows)),
+            batch_layers=None,
+        )
 
     @property
     def cls(self) -> Tensor:
@@ -221,6 +245,14 @@ class Hidden:
     def padded(self) -> Tensor:
         """One row below the other, zeros behind the shorter ones. Shape: (B, T, D)."""
         return self.packing.padded(self.tokens)
+
+    def _kept_layers(self) -> tuple[Tensor, ...]:
+        if self.batch_layers is None:
+            raise RuntimeError(
+                "all layers are kept only for heads with `reads_layers = True`, or with a config "
+                "whose `hidden` is not 'last'"
+            )
+        return self.batch_layers
 
     def _pick(self, values: Tensor) -> Tensor:
         if self.index == tuple(range(self.batch_packing.n_rows)):

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from contextlib import contextmanager
 from copy import copy
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -13,15 +15,17 @@ from tokenizers.implementations.bert_wordpiece import BertWordPieceTokenizer
 
 from polyhead.batch import Row
 from polyhead.errors import CheckpointError, InputError, shown
+from polyhead.pieces import Pieces, joined
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from tokenizers import Encoding
 
 __all__ = ["TextSettings", "Tokenizer", "Truncation"]
 
 _LEAST_OF_A_PAIR = 2  # one token of each text
+_NAMES = ("text", "second text")
 
 Truncation = Literal["longest_first", "only_first", "only_second", "refuse"]
 
@@ -51,7 +55,9 @@ class Tokenizer:
         settings: How long a row may be, and what happens to a longer one.
         cls_id: Id of the token that starts a row.
         sep_id: Id of the token that ends each text of a row.
+        unk_id: Id of the token for what the vocabulary cannot spell.
         pad_id: Id that stands for no token in padded tensors.
+        mask_id: Id of the token that hides another, or None where the vocabulary has none.
     """
 
     def __init__(self, backend: Backend, settings: TextSettings | None = None) -> None:
@@ -62,7 +68,7 @@ class Tokenizer:
             settings: How long a row may be; `TextSettings()` when not given.
 
         Raises:
-            CheckpointError: The vocabulary has no [CLS] or [SEP].
+            CheckpointError: The vocabulary has no [CLS], [SEP] or [UNK].
         """
         backend.no_truncation()
         backend.no_padding()
@@ -70,7 +76,9 @@ class Tokenizer:
         self.settings = settings or TextSettings()
         self.cls_id = self._special("[CLS]")
         self.sep_id = self._special("[SEP]")
+        self.unk_id = self._special("[UNK]")
         self.pad_id = backend.token_to_id("[PAD]") or 0
+        self.mask_id: int | None = backend.token_to_id("[MASK]")
 
     @classmethod
     def from_folder(cls, folder: Path) -> Tokenizer:
@@ -108,7 +116,7 @@ class Tokenizer:
 
     def rows(
         self,
-        texts: Sequence[str],
+        texts: Sequence[str | Sequence[str]],
         pairs: Sequence[str | None] | None = None,
         *,
         offsets: bool = False,
@@ -116,7 +124,8 @@ class Tokenizer:
         """One row a text: [CLS] text [SEP], or [CLS] text [SEP] pair [SEP].
 
         Args:
-            texts: Texts of any length; Unicode is normalised as the vocabulary's file says.
+            texts: Texts of any length, or lists of words; Unicode is normalised as the vocabulary's
+                file says.
             pairs: The second text of each row, None where there is none.
             offsets: Whether to keep each token's place in its text.
 
@@ -124,62 +133,159 @@ class Tokenizer:
             InputError: A text has no token (it is empty, or white space and control characters
                 only), or is too long under `truncation="refuse"`.
         """
-        firsts = self._encode(texts, offsets=offsets)
-        seconds: list[Encoding | None] = [None] * len(firsts)
-        if pairs is not None:
-            places = [place for place, pair in enumerate(pairs) if pair is not None]
-            encoded = self._encode([pairs[place] or "" for place in places], offsets=offsets)
-            for place, encoding in zip(places, encoded, strict=True):
-                seconds[place] = encoding
-        return [
-            self._row(number, first, second, texts[number], offsets=offsets)
-            for number, (first, second) in enumerate(zip(firsts, seconds, strict=True))
-        ]
+        firsts, seconds = self._both(texts, pairs, offsets=offsets)
+        rows = []
+        for number, (first, second) in enumerate(zip(firsts, seconds, strict=True)):
+            with _numbered(number):
+                n_first, n_second = self._lengths(first, second, texts[number])
+                cut = None if second is None else second.part(0, n_second)
+                dropped = len(first) - n_first + (0 if second is None else len(second) - n_second)
+                row = self._row(first.part(0, n_first), cut, offsets=offsets)
+                rows.append(replace(row, n_dropped=dropped) if dropped else row)
+        return rows
 
-    def decode(self, ids: Sequence[int]) -> str:
-        """The text that `ids` stand for, special tokens left out."""
-        text: str = self._backend.decode(list(ids), skip_special_tokens=True)
+    def windows(
+        self,
+        texts: Sequence[str | Sequence[str]],
+        pairs: Sequence[str] | None = None,
+        *,
+        overlap: int,
+        names: tuple[str, str] = _NAMES,
+    ) -> list[tuple[Row, ...]]:
+        """As many rows a text as cover it, with offsets; nothing is cut off.
+
+        With pairs it is the second text that the windows cover, and each row has all of the first.
+
+        Args:
+            texts: Texts of any length, or lists of words.
+            pairs: The second text of each.
+            overlap: How many sub-words a window shares with the one before; at most half of a
+                window.
+            names: What messages call the text and its pair.
+
+        Raises:
+            InputError: A text has no token, or the first text of a pair leaves no room for the
+                second.
+        """
+        firsts, seconds = self._both(texts, pairs, offsets=True, names=names)
+        rows = []
+        for number, (first, second) in enumerate(zip(firsts, seconds, strict=True)):
+            with _numbered(number):
+                rows.append(tuple(self._windows(first, second, overlap, names)))
+        return rows
+
+    def token(self, number: int) -> str:
+        """The token of an id, as the vocabulary spells it."""
+        found: str | None = self._backend.id_to_token(number)
+        return self._backend.id_to_token(self.unk_id) if found is None else found
+
+    def token_id(self, token: str) -> int | None:
+        """The id of a token, or None where the vocabulary does not have it."""
+        found: int | None = self._backend.token_to_id(token)
+        return found
+
+    def decode(self, ids: Sequence[int], *, keep_special: bool = False) -> str:
+        """The text that `ids` stand for, special tokens left out unless they are to be kept."""
+        text: str = self._backend.decode(list(ids), skip_special_tokens=not keep_special)
         return text
 
-    def _encode(self, texts: Sequence[str], *, offsets: bool) -> list[Encoding]:
-        # checked here: the library takes a tuple for a pair and joins its texts
-        for text in texts:
-            if not isinstance(text, str):
-                raise InputError(f"a text must be a str, not {type(text).__name__}.")
-        encode = self._backend.encode_batch if offsets else self._backend.encode_batch_fast
+    def _both(
+        self,
+        texts: Sequence[str | Sequence[str]],
+        pairs: Sequence[str | None] | None,
+        *,
+        offsets: bool,
+        names: tuple[str, str] = _NAMES,
+    ) -> tuple[list[Pieces], list[Pieces | None]]:
+        firsts = self._pieces(texts, names[0], offsets=offsets)
+        seconds: list[Pieces | None] = [None] * len(firsts)
+        if pairs is not None:
+            places = [place for place, pair in enumerate(pairs) if pair is not None]
+            given = [pair for pair in pairs if pair is not None]
+            found = self._pieces(given, names[1], places, offsets=offsets)
+            for place, pieces in zip(places, found, strict=True):
+                seconds[place] = pieces
+        return firsts, seconds
+
+    def _pieces(
+        self,
+        texts: Sequence[str | Sequence[str]],
+        what: str,
+        places: Sequence[int] | None = None,
+        *,
+        offsets: bool,
+    ) -> list[Pieces]:
+        """The sub-words of each text; `places` says where it stands among the caller's."""
+        places = range(len(texts)) if places is None else places
+        whole = [number for number, text in enumerate(texts) if isinstance(text, str)]
+        split = [number for number, text in enumerate(texts) if not isinstance(text, str)]
+        for number in split:
+            _check_words(texts[number], what, places[number])
+        pieces: dict[int, Pieces] = {}
+        encodings = self._encode([texts[number] for number in whole], is_fast=not offsets)
+        for number, encoding in zip(whole, encodings, strict=True):
+            pieces[number] = Pieces.of_text(encoding, offsets=offsets)
+        encodings = self._encode([list(texts[number]) for number in split], is_fast=False)
+        for number, encoding in zip(split, encodings, strict=True):
+            pieces[number] = Pieces.of_words(encoding, texts[number], self.unk_id)
+        for number, found in sorted(pieces.items()):
+            if not found:
+                raise InputError(
+                    f"the {what} has no words: it is empty or white space only.",
+                    index=places[number],
+                )
+        return [pieces[number] for number in range(len(texts))]
+
+    def _encode(self, texts: Sequence[str | Sequence[str]], *, is_fast: bool) -> list[Encoding]:
+        if not texts:
+            return []
+        encode = self._backend.encode_batch_fast if is_fast else self._backend.encode_batch
+        is_split = not isinstance(texts[0], str)
         try:
-            return encode(list(texts), add_special_tokens=False)
+            return encode(list(texts), add_special_tokens=False, is_pretokenized=is_split)
         except (TypeError, UnicodeEncodeError):  # which of them depends on the library's version
             raise InputError("a text holds half of a surrogate pair; it is not Unicode.") from None
 
-    def _row(
-        self, number: int, first: Encoding, second: Encoding | None, text: str, *, offsets: bool
-    ) -> Row:
-        for encoding, which in ((first, "text"), (second, "second text")):
-            if encoding is not None and len(encoding) == 0:
-                raise InputError(
-                    f"{which} {number + 1} has no words: it is empty or white space only."
-                )
-        n_first, n_second = self._lengths(number, first, second, text)
-        encodings = [(first, n_first)] if second is None else [(first, n_first), (second, n_second)]
+    def _row(self, first: Pieces, second: Pieces | None, *, offsets: bool, start: int = 0) -> Row:
         ids = [self.cls_id]
         spans: list[tuple[int, int]] = [(0, 0)]
-        segments = [-1]
-        for segment, (encoding, kept) in enumerate(encodings):
-            ids += [*encoding.ids[:kept], self.sep_id]
+        segments, words = [-1], [-1]
+        for segment, pieces in enumerate((first,) if second is None else (first, second)):
+            ids += [*pieces.ids, self.sep_id]
             if offsets:
-                spans += [*encoding.offsets[:kept], (0, 0)]
-                segments += [*[segment] * kept, -1]
-        dropped = len(first) - n_first + (len(second) - n_second if second is not None else 0)
+                spans += [*pieces.offsets, (0, 0)]
+                segments += [*[segment] * len(pieces), -1]
+                words += [*pieces.words, -1]
+        if not offsets:
+            return Row(ids=tuple(ids), start=start)
         return Row(
             ids=tuple(ids),
-            offsets=tuple(spans) if offsets else None,
-            segments=tuple(segments) if offsets else None,
-            n_dropped=dropped,
+            offsets=tuple(spans),
+            segments=tuple(segments),
+            words=tuple(words),
+            start=start,
         )
 
+    def _windows(
+        self, first: Pieces, second: Pieces | None, overlap: int, names: tuple[str, str]
+    ) -> Iterator[Row]:
+        if second is None:
+            room = self.settings.max_length - 2
+            for start, stop in first.windows(room, overlap):
+                yield self._row(first.part(start, stop), None, offsets=True, start=start)
+            return
+        room = self.settings.max_length - 3 - len(first)
+        if room < 1:
+            raise InputError(
+                f"the {names[0]} has {len(first)} tokens, and a window of "
+                f"{self.settings.max_length} has no room for the {names[1]} beside it; shorten it "
+                "or raise max_length."
+            )
+        for start, stop in second.windows(room, overlap):
+            yield self._row(first, second.part(start, stop), offsets=True, start=start)
+
     def _lengths(
-        self, number: int, first: Encoding, second: Encoding | None, text: str
+        self, first: Pieces, second: Pieces | None, text: str | Sequence[str]
     ) -> tuple[int, int]:
         """How many tokens of each text are kept."""
         n_first, n_second = len(first), 0 if second is None else len(second)
@@ -202,12 +308,12 @@ class Tokenizer:
             case "only_first" | "only_second":
                 which = "first" if self.settings.truncation == "only_first" else "second"
                 raise InputError(
-                    f"row {number + 1} has {excess} tokens too many, more than its {which} text "
-                    "has; raise max_length or choose truncation='longest_first'."
+                    f"the pair has {excess} tokens too many, more than its {which} text has; raise "
+                    "max_length or choose truncation='longest_first'."
                 )
             case "refuse":
                 raise InputError(
-                    f"text {number + 1} ({shown(text)}) has {n_first + n_second} tokens and {room} "
+                    f"the text {shown(joined(text))} has {n_first + n_second} tokens and {room} "
                     f"fit; shorten it, raise max_length or choose truncation='longest_first'."
                 )
 
@@ -218,6 +324,26 @@ class Tokenizer:
                 f"the vocabulary has no {token} token; DistilBERT and BERT have it."
             )
         return int(number)
+
+
+@contextmanager
+def _numbered(number: int) -> Iterator[None]:
+    """Inside, what is refused is refused as the example of that number."""
+    try:
+        yield
+    except InputError as error:
+        raise InputError(error.reason, index=number) from None
+
+
+def _check_words(words: object, what: str, number: int) -> None:
+    # checked here: the library takes a tuple for a pair and joins its texts
+    if not isinstance(words, list):
+        raise InputError(
+            f"a {what} must be a str or a list of words, not {type(words).__name__}.", index=number
+        )
+    odd = [type(word).__name__ for word in words if not isinstance(word, str)]
+    if odd:
+        raise InputError(f"a word must be a str, not {odd[0]}.", index=number)
 
 
 def _cut_longest(n_first: int, n_second: int, room: int) -> tuple[int, int]:

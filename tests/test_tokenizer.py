@@ -209,7 +209,7 @@ def test_a_text_is_never_cut_to_nothing(tokenizer, truncation, first, second, wh
 def test_refuse_makes_a_long_text_an_error_that_shows_its_beginning(tokenizer):
     strict = settled(tokenizer, 6, "refuse")
     assert len(strict.rows(["abcd"])[0]) == 6
-    with pytest.raises(InputError, match=r"text 2 \('abcdefgh'\) has 8 tokens and 4 fit"):
+    with pytest.raises(InputError, match="example 2: the text 'abcdefgh' has 8 tokens and 4 fit"):
         strict.rows(["abcd", "abcdefgh"])
     with pytest.raises(InputError, match="has 4 tokens and 3 fit"):
         strict.rows(["ab"], ["ab"])
@@ -237,9 +237,11 @@ def test_a_pair_needs_room_for_a_token_of_each(tokenizer, max_length):
     "text", ["", " ", "\n\t\r", "\0", "\u200b", "\ufeff", "\u00a0", "\x01\x02"]
 )
 def test_a_text_without_words_is_refused_with_its_number(tokenizer, text):
-    with pytest.raises(InputError, match="text 2 has no words: it is empty or white space only"):
+    with pytest.raises(
+        InputError, match="example 2: the text has no words: it is empty or white space only"
+    ):
         tokenizer.rows(["good", text])
-    with pytest.raises(InputError, match="second text 1 has no words"):
+    with pytest.raises(InputError, match="example 1: the second text has no words"):
         tokenizer.rows(["good"], [text])
 
 
@@ -264,7 +266,7 @@ def test_half_of_a_surrogate_pair_is_refused(tokenizer, text):
     ("text", "name"), [(None, "NoneType"), (3, "int"), (b"a", "bytes"), (("a", "b"), "tuple")]
 )
 def test_what_is_no_text_is_refused(tokenizer, text, name):
-    with pytest.raises(InputError, match=f"a text must be a str, not {name}"):
+    with pytest.raises(InputError, match=f"a text must be a str or a list of words, not {name}"):
         tokenizer.rows(["good", text])
 
 
@@ -368,3 +370,54 @@ def test_a_vocabulary_without_special_tokens_is_refused(tmp_path, missing):
     (tmp_path / "vocab.txt").write_text("\n".join(word for word in WORDS if word != missing))
     with pytest.raises(CheckpointError):
         Tokenizer.from_folder(tmp_path)
+
+
+def test_words_keep_their_number_and_their_place_in_the_joined_text(tokenizer):
+    words = ["good", "ab", "", "bad"]
+    [row] = tokenizer.rows([words], offsets=True)
+    text = " ".join(words)
+    assert row.words[0] == row.words[-1] == -1
+    by_word = {}
+    for word, (start, stop) in zip(row.words[1:-1], row.offsets[1:-1], strict=True):
+        by_word[word] = by_word.get(word, "") + text[start:stop]
+    assert by_word == dict(enumerate(words))
+
+
+def test_a_word_of_which_nothing_is_left_is_one_unknown_token(tokenizer):
+    [row] = tokenizer.rows([["good", "\u200b", "bad"]], offsets=True)
+    [place] = [place for place, word in enumerate(row.words) if word == 1]
+    assert row.ids[place] == tokenizer.unk_id
+
+
+@pytest.mark.parametrize("words", [["good", 3], ("good", "bad"), ["good", None]])
+def test_words_that_are_no_words_are_refused(tokenizer, words):
+    with pytest.raises(InputError, match=r"example 1: a (word|text) must be a str"):
+        tokenizer.rows([words])
+
+
+def test_windows_cover_a_long_text_and_say_where_they_start(tokenizer):
+    small = settled(tokenizer, 5, "longest_first")
+    text = "good the good the good the good"
+    [whole] = tokenizer.rows([text], offsets=True)
+    [windows] = small.windows([text], overlap=1)
+    assert [row.start for row in windows] == [0, 2, 4]
+    for row in windows:
+        inner = slice(1 + row.start, 1 + row.start + len(row) - 2)
+        assert row.ids[1:-1] == whole.ids[inner]
+        assert row.offsets[1:-1] == whole.offsets[inner]
+        assert row.words[1:-1] == whole.words[inner]
+
+
+def test_windows_of_a_pair_all_have_the_first_text(tokenizer):
+    small = settled(tokenizer, 6, "refuse")
+    [windows] = small.windows(["good"], ["the good the good"], overlap=1)
+    assert len(windows) == 3
+    for row in windows:
+        assert row.segments == (-1, 0, -1, 1, 1, -1)
+        assert row.ids[1] == windows[0].ids[1]
+
+
+def test_a_first_text_that_fills_the_window_is_refused(tokenizer):
+    small = settled(tokenizer, 6, "refuse")
+    with pytest.raises(InputError, match="example 2: the text has 3 tokens, and a window"):
+        small.windows(["good", "good the good"], ["the", "the"], overlap=0)
