@@ -25,6 +25,8 @@ from polyhead.contracts.head import (
     Prediction,
     targets_of,
 )
+from polyhead.contracts.layer_mix import LayerMix
+from polyhead.contracts.recipe import Recipe
 from polyhead.contracts.shape import EncoderShape
 from polyhead.tokenizer import TextSettings, Tokenizer, Truncation
 
@@ -40,10 +42,12 @@ __all__ = [
     "Head",
     "HeadConfig",
     "HeadOutput",
+    "LayerMix",
     "LayerTaps",
     "Metrics",
     "NamedBackbone",
     "Prediction",
+    "Recipe",
     "SublayerTap",
     "TextSettings",
     "Tokenizer",

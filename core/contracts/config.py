@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import ast
 import re
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from polyhead.errors import ConfigError, shown
 
@@ -36,8 +36,28 @@ class _Config(BaseModel):
     )
 
 
+def _check_hidden(value: object) -> object:
+    """Before pydantic's own check of the union, which names every branch that fails."""
+    is_layer = isinstance(value, int) and not isinstance(value, bool) and value >= 0
+    if not is_layer and value not in {"last", "mix"}:
+        raise ValueError("must be 'last', 'mix' or a layer's number")
+    return value
+
+
+HiddenSource = Annotated[Literal["last", "mix"] | int, BeforeValidator(_check_hidden)]
+
+
 class HeadConfig(_Config):
-    """Base of every head's configuration: immutable, unknown fields refused."""
+    """Base of every head's configuration: immutable, unknown fields refused.
+
+    What a head reads is chosen here for every kind: a head finds it in the `Hidden` it is given.
+    """
+
+    hidden: HiddenSource = Field(
+        default="last",
+        description="What the head reads: the last layer, one layer by its number (0 for the "
+        "embeddings), or 'mix', a learned mix of all of them.",
+    )
 
 
 class AdapterConfig(_Config):

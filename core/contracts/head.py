@@ -7,10 +7,11 @@ makes the output, and `loss` (training), `decode` (prediction) or `metrics` (eva
 from __future__ import annotations
 
 import inspect
+import json
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import torch
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -18,7 +19,9 @@ from torch import Tensor, nn
 
 from polyhead.contracts.adapter import check_contract
 from polyhead.contracts.config import HeadConfig, explain, validate_config
-from polyhead.errors import ContractError, InputError
+from polyhead.contracts.layer_mix import LayerMix
+from polyhead.contracts.recipe import Recipe
+from polyhead.errors import ConfigError, ContractError, InputError
 
 if TYPE_CHECKING:
     from polyhead.batch import Hidden, Row
@@ -47,9 +50,19 @@ _Example = Example  # Head.Example hides the name inside the class
 
 
 class Prediction(BaseModel):
-    """Base of every head's answer for one example: typed, JSON-ready."""
+    """Base of every head's answer for one example: typed, JSON-ready.
+
+    `str` of it is the answer in a few words, as a table shows it.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+    def __str__(self) -> str:
+        fields = self.model_dump(mode="json")
+        if "label" not in fields:
+            return json.dumps(fields, ensure_ascii=False)
+        label, score = fields["label"], fields.get("score")
+        return f"{label} ({score:.2f})" if isinstance(score, float) else str(label)
 
 
 @dataclass(frozen=True)
@@ -103,15 +116,22 @@ class Head(nn.Module, ABC):
         kind: The name it is registered under.
         Config: Its configuration class.
         Example: Its example class; the fields' order is that of a tuple given in its place.
-        reads_layers: Whether it reads `hidden.layers`, all layers' hidden states.
+        answers: What it computes an output for: each row, each token, or each example, which may
+            have several rows.
+        recipe: How such a head is trained where the user does not say.
+        reads_layers: Whether it reads `hidden.layers`, all layers' hidden states, by itself.
         config: What this head was built from.
+        mix: The learned mix that it reads under `hidden="mix"`, else None.
     """
 
     kind: ClassVar[str]
     Config: ClassVar[type[HeadConfig]]
     Example: ClassVar[type[Example]]
+    answers: ClassVar[Literal["row", "token", "example"]] = "row"
+    recipe: ClassVar[Recipe] = Recipe()
     reads_layers: ClassVar[bool] = False
     config: HeadConfig
+    mix: LayerMix | None
 
     def __init__(self, config: HeadConfig, shape: EncoderShape) -> None:
         """Builds the head with fresh weights.
@@ -119,10 +139,19 @@ class Head(nn.Module, ABC):
         Args:
             config: An instance of `Config`.
             shape: The sizes of the encoder it will be used with.
+
+        Raises:
+            ConfigError: `hidden` is a layer that the encoder does not have.
         """
         super().__init__()
         self.config = config
         self.shape = shape
+        if isinstance(config.hidden, int) and config.hidden > shape.n_layers:
+            raise ConfigError(
+                f"hidden={config.hidden} is no layer of this encoder; it has 1 to "
+                f"{shape.n_layers}, and 0 stands for the embeddings."
+            )
+        self.mix = LayerMix(shape.n_layers + 1) if config.hidden == "mix" else None
 
     def __init_subclass__(cls, **kwargs: object) -> None:
         super().__init_subclass__(**kwargs)
@@ -182,9 +211,53 @@ class Head(nn.Module, ABC):
             InputError: A text is empty or too long, or a label is unknown.
         """
 
+    def draw(self, encoded: Sequence[Encoded], generator: torch.Generator) -> Sequence[Encoded]:
+        """What is computed of labelled examples in one step: by default, they themselves.
+
+        A head that learns from altered texts (a masked language model) alters them here, anew each
+        time in training. Evaluation gives a generator of a fixed seed.
+
+        Args:
+            encoded: The examples of a batch.
+            generator: The source of randomness, on the CPU; it is advanced.
+        """
+        del generator
+        return encoded
+
+    @property
+    def keeps_layers(self) -> bool:
+        """Whether it needs hidden states other than the last layer's."""
+        return self.reads_layers or self.config.hidden != "last"
+
+    def select(self, hidden: Hidden) -> Hidden:
+        """What `forward` gets of all that the encoder computed, as `config.hidden` says."""
+        if self.mix is not None:
+            return hidden.with_tokens(self.mix(hidden.layers))
+        if isinstance(self.config.hidden, int):
+            return hidden.at_layer(self.config.hidden)
+        return hidden
+
     @abstractmethod
     def forward(self, hidden: Hidden) -> HeadOutput:
-        """What the head computes from the hidden states of a batch's rows."""
+        """What the head computes from the hidden states of a batch's rows.
+
+        Returns:
+            One tensor or several named ones, with a row, a token or an example at each place of the
+            first dimension, as `answers` says.
+        """
+
+    def logits(self, output: HeadOutput) -> Tensor:
+        """The output as one tensor, as the tensor call shows it.
+
+        Raises:
+            InputError: The output has several parts and none of them is that one.
+        """
+        if isinstance(output, Tensor):
+            return output
+        raise InputError(
+            f"the output of a {self.kind!r} head has several parts: {', '.join(output)}; read "
+            ".outputs."
+        )
 
     def targets(self, labels: Tensor, mask: Tensor) -> Tensor:
         """The targets that a padded batch's `labels` stand for.

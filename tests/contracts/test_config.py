@@ -52,7 +52,7 @@ def test_every_problem_is_named_in_one_line():
     assert message == (
         "head kind 'sample': size: Input should be greater than 0 (got 0); "
         "mode: Input should be 'a' or 'b' (got 'c'); unknown field 'sise'. "
-        "The fields of head kind 'sample' are: size, mode."
+        "The fields of head kind 'sample' are: hidden, size, mode."
     )
 
 
