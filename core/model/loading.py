@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -11,7 +10,7 @@ import torch
 
 from polyhead.artifact import Manifest, read_tensors
 from polyhead.contracts import Adapter, EncoderShape, Head, validate_config
-from polyhead.encoder import HubOptions, download_checkpoint
+from polyhead.encoder import find_checkpoint
 from polyhead.errors import (
     ArtifactError,
     BackboneMismatchError,
@@ -26,38 +25,6 @@ if TYPE_CHECKING:
 __all__ = ["check_backbone", "find_checkpoint", "load_adapter_module", "load_head_module"]
 
 PartT = TypeVar("PartT", Head, Adapter)
-
-
-def find_checkpoint(name: str | Path, options: HubOptions) -> Path:
-    """The checkpoint folder that `name` stands for.
-
-    Args:
-        name: A folder, a named backbone such as "minilm", or a hub id.
-        options: How to ask the hub.
-
-    Raises:
-        UnknownBackboneError: It is none of these.
-        CheckpointError: It is one and its files are not to be had.
-    """
-    text = str(name)
-    if isinstance(name, str) and Path(text).name == text:
-        # before a folder of that name, which "./name" reaches
-        named = registry().backbone(text)
-        if named is not None:
-            return named.locate()
-    if os.path.isdir(text):  # noqa: PTH112 - Path.is_dir raises for names that are too long
-        return Path(text)
-    if _may_be_hub_id(text):
-        return download_checkpoint(text, options)
-    raise registry().unknown_backbone(
-        text, "Give one of these, a checkpoint folder, or a hub id such as 'owner/name'."
-    )
-
-
-def _may_be_hub_id(name: str) -> bool:
-    """Whether `name` is of the form owner/name; bare names are left to named backbones."""
-    parts = name.split("/")
-    return len(parts) == 2 and all(parts) and not name.startswith((".", "~"))  # noqa: PLR2004
 
 
 def check_backbone(manifest: Manifest, own: BackboneInfo, source: Path) -> None:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from polyhead.batch import Hidden
-from polyhead.contracts import HeadOutput
+from polyhead.contracts import Head, HeadOutput
 from polyhead.errors import InputError
 
 __all__ = ["ModelOutput"]
@@ -22,8 +22,10 @@ class ModelOutput:
 
     Attributes:
         hidden: Hidden states of the batch's tokens, packed in the order of its rows.
-        mask: Which places of the padded batch hold a token. Shape: (B, T), bool.
-        heads: Each row's head, or None for a row that was asked for none.
+        mask: Which places of the padded batch hold a token. Shape: as the input's, bool.
+        heads: Each row's head, or None for a row that was asked for none. Where examples have
+            several rows, each example's.
+        modules: The heads that were asked, by name.
         outputs: Each head's output for its own rows, in the order of the batch.
         losses: Each head's mean loss over its own rows; empty without labels.
     """
@@ -31,15 +33,14 @@ class ModelOutput:
     hidden: Hidden
     mask: Tensor
     heads: tuple[str | None, ...]
+    modules: Mapping[str, Head]
     outputs: Mapping[str, HeadOutput]
     losses: Mapping[str, Tensor]
 
     @cached_property
     def last_hidden_state(self) -> Tensor:
         """The last layer, padded as the input was, zeros where it was masked. Shape: (B, T, D)."""
-        tokens = self.hidden.tokens
-        padded = tokens.new_zeros(*self.mask.shape, tokens.shape[-1])
-        return padded.index_put(self.mask.nonzero(as_tuple=True), tokens)
+        return self._padded(self.hidden.tokens)
 
     @property
     def loss(self) -> Tensor | None:
@@ -48,7 +49,12 @@ class ModelOutput:
 
     @property
     def logits(self) -> Tensor:
-        """The output of the call's one head, a row each. Shape: (B, ...).
+        """The output of the call's one head.
+
+        Returns:
+            For a head that answers once a row, (B, ...); for one that answers each token, padded as
+            the input was, zeros where it was masked, (B, T, ...); for one that answers each
+            example, (E, ...).
 
         Raises:
             InputError: The rows have several heads, some have none, or the head's output is not one
@@ -59,30 +65,34 @@ class ModelOutput:
             raise InputError(
                 "rows of this batch have different heads or none; read .outputs[head] or .rows."
             )
-        output = next(iter(self.outputs.values()))
-        if not isinstance(output, Tensor):
-            raise InputError(
-                f"the head's output has several parts: {', '.join(output)}; read .outputs."
-            )
-        return output
+        [(name, output)] = self.outputs.items()
+        head = self.modules[name]
+        logits = head.logits(output)
+        return self._padded(logits) if head.answers == "token" else logits
 
     @cached_property
     def rows(self) -> tuple[HeadOutput | None, ...]:
         """Each row's own output, in the batch's order; None for a row without head.
 
-        Only for heads that answer once a row; read `.outputs` for others.
+        For a head that answers each token it has the row's tokens, (T_row, ...); for one that
+        answers each example, it is the example's.
         """
-        taken = dict.fromkeys(self.outputs, 0)
-        rows: list[HeadOutput | None] = []
-        for head in self.heads:
-            if head is None:
-                rows.append(None)
-                continue
-            output, place = self.outputs[head], taken[head]
-            taken[head] += 1
-            rows.append(
-                output[place]
-                if isinstance(output, Tensor)
-                else {part: values[place] for part, values in output.items()}
-            )
-        return tuple(rows)
+        parts = {name: iter(self._split(name)) for name in self.outputs}
+        return tuple(None if head is None else next(parts[head]) for head in self.heads)
+
+    def _padded(self, tokens: Tensor) -> Tensor:
+        """Packed values of all tokens, where they stood in the input. (N, ...) -> (B, T, ...)."""
+        mask = self.mask.flatten(0, -2)
+        padded = tokens.new_zeros(*mask.shape, *tokens.shape[1:])
+        return padded.index_put(mask.nonzero(as_tuple=True), tokens)
+
+    def _split(self, name: str) -> list[HeadOutput]:
+        """A head's output, row by row."""
+        head, output = self.modules[name], self.outputs[name]
+        if head.answers == "token":
+            n_tokens = zip(self.heads, self.mask.sum(dim=1).tolist(), strict=True)
+            return list(head.logits(output).split([n for owner, n in n_tokens if owner == name]))
+        if isinstance(output, Tensor):
+            return list(output.unbind())
+        parts = {part: values.unbind() for part, values in output.items()}
+        return [dict(zip(parts, row, strict=True)) for row in zip(*parts.values(), strict=True)]

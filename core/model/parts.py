@@ -203,8 +203,8 @@ class ModelParts(nn.Module):
             adapter: The adapter's configuration or config string, or None for the bare encoder.
             share_adapter: In place of `adapter`, the name of one that is there: tasks that share an
                 adapter share the whole pass through the encoder.
-            text: How the task's texts are read; when None, at most 128 tokens of each, or as many
-                as the encoder takes.
+            text: How the task's texts are read; when None, as the kind of head recommends, or as
+                many tokens as the encoder takes where those are fewer.
 
         Raises:
             InvalidNameError: It cannot be a name.
@@ -213,13 +213,14 @@ class ModelParts(nn.Module):
             ConfigError: A config is not understood or does not fit the encoder.
         """
         self._check_new_task(name)
-        text = self._fitting_text(text)
+        new_head = self._new_head(head)
+        text = self._fitting_text(text, new_head.recipe.text)
         new_adapter = None
         if share_adapter is not None:
             self._adapters.find(share_adapter)
         elif adapter is not None:
             new_adapter = self._new_adapter(adapter)
-        return self._put_task(name, self._new_head(head), new_adapter, share_adapter, text)
+        return self._put_task(name, new_head, new_adapter, share_adapter, text)
 
     def delete_task(self, name: str) -> None:
         """Removes a task with its head, and its own adapter unless something else uses it.
@@ -268,11 +269,10 @@ class ModelParts(nn.Module):
     def _fitted(self, module: ModuleT) -> ModuleT:
         return module.to(self.device, self.dtype).train(self.training)
 
-    def _fitting_text(self, text: TextSettings | None) -> TextSettings:
-        """`text`, if the encoder has a position for each of its tokens."""
+    def _fitting_text(self, text: TextSettings | None, default: TextSettings) -> TextSettings:
+        """`text`, if the encoder has a position for each of its tokens; else what fits of it."""
         longest = self.shape.max_positions
         if text is None:
-            default = TextSettings()
             return default.model_copy(update={"max_length": min(default.max_length, longest)})
         if text.max_length > longest:
             raise ConfigError(

@@ -51,7 +51,7 @@ class Question:
     Attributes:
         task: The task.
         head: Its head.
-        encoded: One entry an example; every task of the call has the same number.
+        encoded: One entry an example.
     """
 
     task: Task
@@ -83,20 +83,31 @@ def answer(questions: Sequence[Question], compute: Compute) -> list[list[Predict
     """Every task's answers, a list a task, in the order of the examples.
 
     Args:
-        questions: The tasks and their encoded examples.
+        questions: The tasks and their encoded examples; examples at the same place are computed
+            together.
         compute: Runs the calls of one batch through the model.
     """
-    n_examples = len(questions[0].encoded) if questions else 0
+    n_places = max((len(question.encoded) for question in questions), default=0)
     # tasks that share an adapter share rows too; counting each is on the safe side
-    n_tokens = [sum(q.encoded[place].n_tokens for q in questions) for place in range(n_examples)]
+    n_tokens = [
+        sum(q.encoded[place].n_tokens for q in questions if place < len(q.encoded))
+        for place in range(n_places)
+    ]
     answers: list[dict[int, Prediction]] = [{} for _ in questions]
     for places in token_batches(n_tokens, BATCH_TOKENS):
-        chosen = [[question.encoded[place] for place in places] for question in questions]
+        chosen = [
+            [(place, question.encoded[place]) for place in places if place < len(question.encoded)]
+            for question in questions
+        ]
+        asked = [number for number, examples in enumerate(chosen) if examples]
+        calls = [
+            HeadCall.of(questions[number].task, [item for _, item in chosen[number]])
+            for number in asked
+        ]
         with torch.inference_mode():
-            outputs = compute(
-                [HeadCall.of(q.task, encoded) for q, encoded in zip(questions, chosen, strict=True)]
-            )
-        for number, (question, encoded) in enumerate(zip(questions, chosen, strict=True)):
-            predictions = question.head.decode(outputs[number], encoded)
-            answers[number].update(zip(places, predictions, strict=True))
-    return [[found[place] for place in range(n_examples)] for found in answers]
+            outputs = compute(calls)
+        for number, output in zip(asked, outputs, strict=True):
+            own_places, encoded = zip(*chosen[number], strict=True)
+            predictions = questions[number].head.decode(output, encoded)
+            answers[number].update(zip(own_places, predictions, strict=True))
+    return [[found[place] for place in range(len(found))] for found in answers]

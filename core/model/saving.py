@@ -194,7 +194,7 @@ class SavableModel(ModelParts):
         name = saved.manifest.name if name is None else name
         self._check_new_task(name)
         check_backbone(saved.head, self.backbone, saved.folder)
-        text = self._fitting_text(saved.manifest.text)
+        text = self._fitting_text(saved.manifest.text, saved.manifest.text)
         check_task_files(saved)
         head = load_head_module(saved.head, saved.folder / HEAD_FILE, self.shape, self.dtype)
         adapter = None

@@ -23,24 +23,27 @@ def rows_of(input_ids: Tensor, attention_mask: Tensor | None) -> tuple[list[Row]
     A token keeps the position of its column, as in transformers, wherever the padding is.
 
     Args:
-        input_ids: Shape: (B, T), integers.
-        attention_mask: Shape: (B, T); 1 for a token, 0 for padding. All tokens when None.
+        input_ids: Integers. Shape: (B, T), or (E, C, T) for E examples of C rows each.
+        attention_mask: 1 for a token, 0 for padding. All tokens when None. Shape: as input_ids.
 
     Returns:
-        B rows, and the mask as bool. Shape: (B, T).
+        B = E * C rows, and the mask as bool. Shape: as input_ids.
 
     Raises:
         InputError: The tensors are not of that form, or a row has no token.
     """
-    if not isinstance(input_ids, Tensor) or input_ids.ndim != 2:  # noqa: PLR2004
+    if not isinstance(input_ids, Tensor) or input_ids.ndim not in {2, 3}:
         raise InputError(
-            f"input_ids must be a tensor of shape (rows, tokens), not {_form(input_ids)}."
+            "input_ids must be a tensor of shape (rows, tokens), or (examples, choices, tokens), "
+            f"not {_form(input_ids)}."
         )
     if input_ids.dtype not in {torch.int64, torch.int32}:
         raise InputError(f"input_ids must hold integers, not {input_ids.dtype}.")
     mask = _checked_mask(input_ids, attention_mask)
     rows = []
-    for ids, kept in zip(input_ids.tolist(), mask.tolist(), strict=True):
+    for ids, kept in zip(
+        input_ids.flatten(0, -2).tolist(), mask.flatten(0, -2).tolist(), strict=True
+    ):
         places = [place for place, is_kept in enumerate(kept) if is_kept]
         if len(places) == len(ids) or places == list(range(len(places))):
             rows.append(Row(tuple(ids[: len(places)])))
@@ -74,8 +77,8 @@ def targets_for(
     Args:
         labels: As the caller gave them.
         heads: The heads of the batch, by name.
-        row_heads: Each row's head.
-        mask: Which places of the padded batch hold a token. Shape: (B, T).
+        row_heads: Each row's head; for a batch of examples with several rows, each example's.
+        mask: Which places of the padded batch hold a token. Shape: (B, T) or (E, C, T).
 
     Raises:
         InputError: They do not fit the batch or the heads.

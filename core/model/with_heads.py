@@ -6,7 +6,7 @@ row by row, and many threads call one model at once.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self, cast, overload
 
@@ -88,8 +88,10 @@ class DistilBertModelWithHeads(SavableModel):
         """Runs a padded batch.
 
         Args:
-            input_ids: Token ids. Shape: (B, T).
-            attention_mask: 1 for a token, 0 for padding, which may lie anywhere. Shape: (B, T).
+            input_ids: Token ids. Shape: (B, T), or (E, C, T) for examples of C rows each, such as
+                the choices of a question: a head and an adapter are then named for each example.
+            attention_mask: 1 for a token, 0 for padding, which may lie anywhere. Shape: as
+                input_ids.
             adapter_names: For all rows or one a row: an adapter's name, or None for the bare
                 encoder. When not given, each head's own adapter.
             head: For all rows or one a row: a head's name, or None for hidden states only. When not
@@ -106,17 +108,19 @@ class DistilBertModelWithHeads(SavableModel):
             UnknownHeadError: A named head is not there.
         """
         rows, mask = rows_of(input_ids, attention_mask)
-        row_heads = self._row_heads(head, len(rows))
+        # a third dimension: each example has that many rows, one head and one adapter
+        n_each = 1 if mask.ndim == 2 else mask.shape[1]  # noqa: PLR2004
+        row_heads = self._row_heads(head, len(mask))
         row_adapters = self._row_adapters(adapter_names, row_heads)
         names = tuple(dict.fromkeys(name for name in row_heads if name is not None))
         heads = {name: self._heads.find(name) for name in names}
-        plan, output = self._encode(rows, row_adapters, heads.values())
-        outputs = {
-            name: self._run_head(
-                heads[name], plan, output, [n for n, h in enumerate(row_heads) if h == name]
-            )
-            for name in names
-        }
+        plan, output = self._encode(rows, _repeated(row_adapters, n_each), heads.values())
+        outputs = {}
+        for name, found in heads.items():
+            examples = [number for number, owner in enumerate(row_heads) if owner == name]
+            numbers = [n for first in examples for n in range(first * n_each, (first + 1) * n_each)]
+            counts = (n_each,) * len(examples)
+            outputs[name] = self._run_head(found, plan, output, numbers, counts)
         losses = {}
         if labels is not None:
             targets = targets_for(labels, heads, row_heads, mask)
@@ -125,7 +129,7 @@ class DistilBertModelWithHeads(SavableModel):
                 for name in names
             }
         hidden = Hidden(output.last, plan.packing, plan.place)
-        return ModelOutput(hidden, mask.to(self.device), row_heads, outputs, losses)
+        return ModelOutput(hidden, mask.to(self.device), row_heads, heads, outputs, losses)
 
     def compute(self, calls: Sequence[HeadCall]) -> list[HeadOutput]:
         """Runs rows of any heads and adapters in one packed pass.
@@ -181,11 +185,32 @@ class DistilBertModelWithHeads(SavableModel):
         """
         names = _task_names(task)
         values = as_list(texts)
-        questions = [self._question(self.task(name), values) for name in names]
-        answers = answer(questions, self.compute)
+        answers = self.answer(self.questions(dict.fromkeys(names, values)))
         if isinstance(task, str):
-            return answers[0]
-        return [dict(zip(names, found, strict=True)) for found in zip(*answers, strict=True)]
+            return answers[task]
+        return [
+            dict(zip(names, found, strict=True)) for found in zip(*answers.values(), strict=True)
+        ]
+
+    def questions(self, examples: Mapping[str, Sequence[object]]) -> list[Question]:
+        """Each task's own examples, read as its head reads them.
+
+        Args:
+            examples: For each task's name a text, a pair, a mapping or an example of its head; any
+                number of them.
+
+        Raises:
+            UnknownTaskError: There is no such task.
+            InputError: An example cannot be used; the error has its place.
+        """
+        return [self._question(self.task(name), values) for name, values in examples.items()]
+
+    def answer(self, questions: Sequence[Question]) -> dict[str, list[Prediction]]:
+        """Each task's answers, in the order of its examples; work in common is shared."""
+        answers = answer(questions, self.compute)
+        return {
+            question.task.name: found for question, found in zip(questions, answers, strict=True)
+        }
 
     def text_tokenizer(self, task: Task) -> Tokenizer:
         """The tokenizer under a task's text settings.
@@ -232,7 +257,7 @@ class DistilBertModelWithHeads(SavableModel):
         output: EncoderOutput = self.encoder(
             plan.packed(self.device),
             Route(plan, adapters),
-            keep_layers=any(head.reads_layers for head in heads),
+            keep_layers=any(head.keeps_layers for head in heads),
         )
         return plan, output
 
@@ -245,9 +270,15 @@ class DistilBertModelWithHeads(SavableModel):
         row_counts: tuple[int, ...] | None = None,
     ) -> HeadOutput:
         index = tuple(plan.place[number] for number in numbers)
-        layers = output.layers if head.reads_layers else None
-        hidden = Hidden(output.last, plan.packing, index, layers, row_counts)
-        return cast("HeadOutput", head(hidden))
+        hidden = Hidden(
+            output.last,
+            plan.packing,
+            index,
+            output.layers if head.keeps_layers else None,
+            row_counts,
+            self.encoder.word_embeddings.weight,
+        )
+        return cast("HeadOutput", head(head.select(hidden)))
 
     def _question(self, task: Task, values: Sequence[object]) -> Question:
         head = self._heads.find(task.head)
@@ -257,8 +288,19 @@ class DistilBertModelWithHeads(SavableModel):
                 f"the task {task.name!r} is in training mode, where dropout makes answers random; "
                 "call model.eval() first."
             )
-        examples: list[Example] = [head.parse(value) for value in values]
+        examples = [_parsed(head, value, number) for number, value in enumerate(values)]
         return Question(task, head, head.encode(examples, self.text_tokenizer(task)))
+
+
+def _repeated(names: Sequence[str | None], times: int) -> list[str | None]:
+    return [name for name in names for _ in range(times)]
+
+
+def _parsed(head: Head, value: object, number: int) -> Example:
+    try:
+        return head.parse(value)
+    except InputError as error:
+        raise InputError(error.reason, index=number) from None
 
 
 def _task_names(task: str | Sequence[str]) -> list[str]:

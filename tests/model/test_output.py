@@ -1,9 +1,12 @@
 """What a call returns is read in one way only where there is one."""
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 
 from polyhead.batch import Hidden, Packing
+from polyhead.contracts import Head
 from polyhead.errors import InputError
 from polyhead.model import ModelOutput
 
@@ -11,8 +14,16 @@ HIDDEN = Hidden.of_rows(torch.arange(6.0).view(3, 2), Packing((2, 1)))
 MASK = torch.tensor([[False, True, True], [True, False, False]])
 
 
-def output(heads, outputs, losses=None):
-    return ModelOutput(HIDDEN, MASK, heads, outputs, losses or {})
+def a_head(answers="row"):
+    """As far as an output looks at one."""
+    return SimpleNamespace(
+        answers=answers, kind="any", logits=lambda output: Head.logits(a_head(), output)
+    )
+
+
+def output(heads, outputs, losses=None, answers="row"):
+    modules = {name: a_head(answers) for name in heads if name is not None}
+    return ModelOutput(HIDDEN, MASK, heads, modules, outputs, losses or {})
 
 
 def test_hidden_states_are_padded_as_the_input_was():
@@ -52,6 +63,13 @@ def test_rows_of_an_output_with_parts_have_these_parts():
         {"start": 1.0, "end": 3.0},
         {"start": 2.0, "end": 4.0},
     ]
+
+
+def test_logits_of_every_token_are_padded_as_the_input_was():
+    logits = torch.tensor([[1.0], [2.0], [3.0]])
+    found = output(("a", "a"), {"a": logits}, answers="token")
+    assert found.logits.tolist() == [[[0.0], [1.0], [2.0]], [[3.0], [0.0], [0.0]]]
+    assert [row.tolist() for row in found.rows] == [[[1.0], [2.0]], [[3.0]]]
 
 
 def test_the_loss_is_the_sum_of_the_heads_losses():

@@ -142,7 +142,7 @@ def test_odd_texts_are_answered_or_refused(model, text):
     "form", [lambda text: text, lambda text: ("good", text)], ids=["one", "pair"]
 )
 def test_a_text_without_words_is_refused(model, text, form):
-    with pytest.raises(InputError, match=r"text 2 has no words: it is empty or white space only"):
+    with pytest.raises(InputError, match=r"example 2: the (second )?text has no words"):
         model.predict(["good", form(text)], task="mood")
 
 
@@ -179,7 +179,7 @@ def test_a_very_long_text_is_refused_by_policy(model, two_labels):
     settings = TextSettings(max_length=64, truncation="refuse")
     model.add_task("strict", head=two_labels, text=settings)
     with pytest.raises(
-        InputError, match=r"text 2 .* tokens and 62 fit; shorten it, raise max_len"
+        InputError, match=r"example 2: the text .* tokens and 62 fit; shorten it, raise max_len"
     ) as caught:
         model.predict(["good", LONG], task="strict")
     assert len(str(caught.value)) < 300
@@ -268,3 +268,19 @@ def test_a_call_of_a_task_has_its_rows_and_counts(model):
     assert call.adapters == ("topic", "topic")
     assert call.row_counts == (1, 1)
     assert call.rows == tuple(item.rows[0] for item in encoded)
+
+
+def test_each_task_answers_its_own_examples(model):
+    questions = model.questions({"topic": ["red cat", "dog"], "mood": ["good"]})
+    answers = model.answer(questions)
+    assert list(map(len, answers.values())) == [2, 1]
+    for task, texts in (("topic", ["red cat", "dog"]), ("mood", ["good"])):
+        for found, expected in zip(answers[task], model.predict(texts, task=task), strict=True):
+            assert found.probabilities == pytest.approx(expected.probabilities, abs=1e-5)
+    assert model.answer(model.questions({"mood": []})) == {"mood": []}
+
+
+def test_a_value_that_is_no_example_is_refused_with_its_place(model):
+    with pytest.raises(InputError, match="example 2: not an example") as caught:
+        model.questions({"mood": ["good", {"texts": "good"}]})
+    assert caught.value.index == 1
