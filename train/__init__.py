@@ -1,7 +1,7 @@
 """Training: data files, the trainer, evaluation, and what is shown and kept of a run."""
 
 from polyhead.train.bundled import BUNDLED_LABELS, bundled_examples
-from polyhead.train.data import read_examples, read_texts
+from polyhead.train.data import ExampleReader, read_examples
 from polyhead.train.evaluation import evaluate
 from polyhead.train.log import TRAIN_LOG_FILE, events_as_jsonl, file_digest, training_record
 from polyhead.train.observers import Observer
@@ -15,6 +15,7 @@ from polyhead.train.trainer import Trainer
 __all__ = [
     "BUNDLED_LABELS",
     "TRAIN_LOG_FILE",
+    "ExampleReader",
     "Observer",
     "ProgressBar",
     "TrainResult",
@@ -27,7 +28,6 @@ __all__ = [
     "lr_factor",
     "n_warmup_steps",
     "read_examples",
-    "read_texts",
     "seeded",
     "training_record",
 ]

@@ -39,4 +39,5 @@ def bundled_examples(label: str) -> tuple[list[Example], list[Example]]:
 def _part(part: str, label: str) -> list[Example]:
     resource = files("polyhead.train") / "examples" / f"support_desk.{part}.jsonl"
     with as_file(resource) as path:
-        return read_examples(path, registry().head("classification"), label_column=label)
+        head_class = registry().head("classification")
+        return read_examples(path, head_class, columns={"label": label})

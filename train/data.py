@@ -14,33 +14,27 @@ from polyhead.errors import DataError, InputError
 from polyhead.train.records import Record, read_records
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
-
     from polyhead.contracts import Example, Head
 
-__all__ = ["read_examples", "read_texts"]
+__all__ = ["ExampleReader", "read_examples"]
 
 
 def read_examples(
     path: str | Path,
     head_class: type[Head],
     *,
-    text_column: str = "text",
-    text_pair_column: str | None = None,
-    label_column: str = "label",
+    columns: Mapping[str, str] | None = None,
+    labelled: bool = True,
 ) -> list[Example]:
-    """The labelled examples of a file, for training and evaluation.
-
-    The fields of `head_class.Example` are read from the columns of the same names, but for the
-    three that can be named here; other columns are ignored.
+    """The examples of a file.
 
     Args:
         path: JSON lines (.jsonl), CSV or TSV with a header; UTF-8.
-        head_class: The head that will read the examples.
-        text_column: The column of the field `text`.
-        text_pair_column: The column of the field `text_pair`, which every record must then have;
-            None takes `text_pair` where there is one.
-        label_column: The column of the field `label`.
+        head_class: The head that will read the examples: the fields of `head_class.Example` are
+            read from the columns of the same names, and other columns are ignored.
+        columns: For fields whose column has another name, that name; every record must have it.
+        labelled: Whether what is to be predicted is read too and must be there, as for training
+            and evaluation.
 
     Returns:
         At least one example, in the file's order.
@@ -49,117 +43,90 @@ def read_examples(
         DataError: The file or one of its lines cannot be used; the message has the line's number.
         InputError: A column is named for a field that the head's examples do not have.
     """
-    fields = head_class.Example.model_fields
-    columns = _Columns.of(head_class, fields, text_column, text_pair_column, label_column)
-    return _read(Path(path), head_class, columns)
-
-
-def read_texts(
-    path: str | Path,
-    head_class: type[Head],
-    *,
-    text_column: str = "text",
-    text_pair_column: str | None = None,
-) -> list[Example]:
-    """The examples of a file without their labels, for prediction.
-
-    Args:
-        path: JSON lines (.jsonl), CSV or TSV with a header; UTF-8.
-        head_class: The head that will read the examples.
-        text_column: The column of the field `text`.
-        text_pair_column: The column of the field `text_pair`, which every record must then have;
-            None takes `text_pair` where there is one.
-
-    Returns:
-        At least one example, in the file's order.
-
-    Raises:
-        DataError: The file or one of its lines cannot be used; the message has the line's number.
-        InputError: A column is named for a field that the head's examples do not have.
-    """
-    example_class = head_class.Example
-    fields = [
-        field for field in example_class.model_fields if field not in example_class.target_fields
-    ]
-    columns = _Columns.of(head_class, fields, text_column, text_pair_column, None)
-    return _read(Path(path), head_class, columns)
-
-
-@dataclass(frozen=True)
-class _Columns:
-    """Where the fields of an example stand in a file.
-
-    Attributes:
-        of_field: The column of each field.
-        needed: The fields that every record must have.
-    """
-
-    of_field: Mapping[str, str]
-    needed: frozenset[str]
-
-    @classmethod
-    def of(
-        cls,
-        head_class: type[Head],
-        fields: Collection[str],
-        text: str,
-        text_pair: str | None,
-        label: str | None,
-    ) -> _Columns:
-        of_field = {field: field for field in fields}
-        for field, column in (("text", text), ("text_pair", text_pair), ("label", label)):
-            if field in of_field:
-                of_field[field] = column or field
-            elif column not in {None, field}:
-                known = ", ".join(fields)
-                raise InputError(
-                    f"a {field} column is named, but examples of {head_class.kind!r} have no "
-                    f"{field}; they have: {known}."
-                )
-        example_class = head_class.Example
-        needed = {name for name in fields if example_class.model_fields[name].is_required()}
-        needed |= set(fields).intersection(example_class.target_fields)
-        return cls(
-            of_field, frozenset(needed | ({"text_pair"} if text_pair is not None else set()))
-        )
-
-
-def _read(path: Path, head_class: type[Head], columns: _Columns) -> list[Example]:
-    examples = [_example(path, record, head_class, columns) for record in read_records(path)]
+    reader = ExampleReader.of(head_class, columns or {}, labelled=labelled)
+    examples = [reader.example(path, record) for record in read_records(Path(path))]
     if not examples:
         raise DataError(path, "holds no example.")
     return examples
 
 
-def _example(path: Path, record: Record, head_class: type[Head], columns: _Columns) -> Example:
-    fields: dict[str, object] = {}
-    for field, column in columns.of_field.items():
-        value = record.values.get(column)
-        if isinstance(value, str):
-            _check_unicode(path, record, column, value)
-        if value is not None and not (isinstance(value, str) and not value.strip()):
-            fields[field] = value
-        elif field in columns.needed:
-            raise _missing(path, record, field, column)
-    try:
-        return head_class.Example.model_validate(fields)
-    except ValidationError as error:
-        message = f"not an example of {head_class.kind!r}: {explain(error)}."
-        raise DataError(path, message, record.line) from None
+@dataclass(frozen=True)
+class ExampleReader:
+    """Makes examples of one kind of head out of records.
+
+    Attributes:
+        head_class: The kind of head.
+        column_of: The column of each field that is read.
+        needed: The fields that every record must have.
+        targets: The fields of which every record must have one: what is to be predicted.
+    """
+
+    head_class: type[Head]
+    column_of: Mapping[str, str]
+    needed: frozenset[str]
+    targets: tuple[str, ...]
+
+    @classmethod
+    def of(
+        cls, head_class: type[Head], columns: Mapping[str, str], *, labelled: bool
+    ) -> ExampleReader:
+        """The reader of a head's examples; arguments and errors as in `read_examples`."""
+        fields = head_class.Example.model_fields
+        targets = head_class.Example.target_fields
+        read = [name for name in fields if labelled or name not in targets]
+        odd = next((name for name in columns if name not in read), None)
+        if odd is not None:
+            raise InputError(
+                f"a column is named for {odd!r}, and examples of {head_class.kind!r} have no such "
+                f"field; they have: {', '.join(read)}."
+            )
+        required = {name for name in read if fields[name].is_required()}
+        return cls(
+            head_class,
+            {name: columns.get(name, name) for name in read},
+            frozenset(required | columns.keys()),
+            tuple(targets) if labelled else (),
+        )
+
+    def example(self, path: str | Path, record: Record) -> Example:
+        """The example that a record holds.
+
+        Args:
+            path: The file the record is from, for messages.
+            record: One of its records.
+
+        Raises:
+            DataError: It holds none.
+        """
+        fields: dict[str, object] = {}
+        for field, column in self.column_of.items():
+            value = record.values.get(column)
+            if isinstance(value, str):
+                _check_unicode(path, record, column, value)
+            if value is not None and not (isinstance(value, str) and not value.strip()):
+                fields[field] = value
+            elif field in self.needed:
+                raise self._missing(path, record, field)
+        if self.targets and not fields.keys() & set(self.targets):
+            raise self._missing(path, record, self.targets[0])
+        try:
+            return self.head_class.Example.model_validate(fields)
+        except ValidationError as error:
+            message = f"not an example of {self.head_class.kind!r}: {explain(error)}."
+            raise DataError(path, message, record.line) from None
+
+    def _missing(self, path: str | Path, record: Record, field: str) -> DataError:
+        column = self.column_of[field]
+        if column not in record.values:
+            there = ", ".join(map(repr, record.values)) or "none"
+            remedy = f"Name another with columns={{{field!r}: ...}} (--column {field}=NAME)."
+            message = f"no column {column!r}; there are: {there}. {remedy}"
+            return DataError(path, message, record.names_line)
+        state = "null" if record.values[column] is None else "empty"
+        return DataError(path, f"the {field} (column {column!r}) is {state}.", record.line)
 
 
-def _missing(path: Path, record: Record, field: str, column: str) -> DataError:
-    if column not in record.values:
-        there = ", ".join(map(repr, record.values)) or "none"
-        option = f"{field}_column (--{field.replace('_', '-')}-column)"
-        remedy = f" Name another with {option}." if field in {"text", "text_pair", "label"} else ""
-        message = f"no column {column!r}; there are: {there}.{remedy}"
-        return DataError(path, message, record.names_line)
-    state = "null" if record.values[column] is None else "empty"
-    return DataError(path, f"the {field} (column {column!r}) is {state}.", record.line)
-
-
-def _check_unicode(path: Path, record: Record, column: str, text: str) -> None:
+def _check_unicode(path: str | Path, record: Record, column: str, text: str) -> None:
     try:
         text.encode()
     except UnicodeEncodeError:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import torch
 
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from polyhead.model import DistilBertModelWithHeads, Task
 
 __all__ = ["evaluate", "measure"]
+
+_SEED: Final = 0
+"""Of what a head draws for its evaluation, such as a language model's masks."""
 
 
 def evaluate(
@@ -54,6 +57,8 @@ def measure(
     head = model.heads[task.head]
     modules = [head] if task.adapter is None else [head, model.adapters[task.adapter]]
     metrics = head.metrics()
+    # all at once and from one seed: the figures depend neither on the batches nor on the epoch
+    encoded = head.draw(encoded, torch.Generator().manual_seed(_SEED))
     with evaluating(modules), torch.inference_mode():
         for places in token_batches([item.n_tokens for item in encoded], batch_tokens):
             batch = [encoded[place] for place in places]

@@ -31,19 +31,22 @@ class Learner:
     Attributes:
         task: The task.
         modules: Its head and, where it has one, its adapter.
-        parameters: What is trained: their parameters, but for any they share with the encoder.
+        head_parameters: The head's, but for any it shares with the encoder.
+        adapter_parameters: The adapter's.
+        parameters: What is trained: both.
         train: The training examples, encoded.
         evaluation: The evaluation examples, encoded; empty without.
         best_epoch: The epoch whose weights are kept; 0 while they are those from before the run.
         best_figures: The figures of that epoch.
     """
 
-    def __init__(self, model: DistilBertModelWithHeads, task: str) -> None:
+    def __init__(self, model: DistilBertModelWithHeads, task: str, seed: int = 0) -> None:
         """Finds the task's modules and keeps a copy of their weights.
 
         Args:
             model: It has the task.
             task: The task's name.
+            seed: Of what the head draws anew for each step.
 
         Raises:
             UnknownTaskError: The model has no such task.
@@ -55,14 +58,9 @@ class Learner:
         self.modules: list[nn.Module] = [self.head]
         if self.task.adapter is not None:
             self.modules.append(model.adapters[self.task.adapter])
-        # a head may hold one of the encoder's matrices, as language models do
-        encoders = {id(weight) for weight in model.encoder.parameters()}
-        weights = chain.from_iterable(module.parameters() for module in self.modules)
-        self.parameters = [
-            weight
-            for weight in weights
-            if id(weight) not in encoders and weight.is_floating_point()
-        ]
+        self.head_parameters = self._trainable(self.modules[:1])
+        self.adapter_parameters = self._trainable(self.modules[1:])
+        self.parameters = [*self.head_parameters, *self.adapter_parameters]
         if not self.parameters:
             raise InputError(f"the task {task!r} has no weights that could be trained.")
         buffers = chain.from_iterable(module.buffers() for module in self.modules)
@@ -71,6 +69,7 @@ class Learner:
         self.evaluation: list[Encoded] = []
         self.keep(0, {})
         self._n_worse = 0
+        self._generator = torch.Generator().manual_seed(seed)
 
     @property
     def device(self) -> torch.device:
@@ -86,6 +85,10 @@ class Learner:
         self.train = encode_labelled(self.model, self.task, train, "training")
         if evaluation:
             self.evaluation = encode_labelled(self.model, self.task, evaluation, "evaluation")
+
+    def draw(self, places: Sequence[int]) -> Sequence[Encoded]:
+        """The training examples at `places`, as the next step computes them."""
+        return self.head.draw([self.train[place] for place in places], self._generator)
 
     def loss(self, output: HeadOutput, encoded: Sequence[Encoded]) -> Tensor:
         """The mean loss over a batch. Shape: ()."""
@@ -133,6 +136,12 @@ class Learner:
     def primary(self) -> str:
         """The figure by which the best epoch is chosen."""
         return self.head.metrics().primary
+
+    def _trainable(self, modules: Sequence[nn.Module]) -> list[nn.Parameter]:
+        # a plugin's head may hold one of the encoder's matrices
+        encoders = {id(weight) for weight in self.model.encoder.parameters()}
+        weights = chain.from_iterable(module.parameters() for module in modules)
+        return [w for w in weights if id(w) not in encoders and w.is_floating_point()]
 
     def _is_better(self, figures: Mapping[str, float]) -> bool:
         if self.primary not in figures:

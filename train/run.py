@@ -17,7 +17,7 @@ from polyhead.train.schedule import lr_factor, n_warmup_steps
 from polyhead.train.seeds import seeded
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from polyhead.contracts import Example
     from polyhead.model import DistilBertModelWithHeads
@@ -106,7 +106,7 @@ class Run:
         parameters = list(
             dict.fromkeys(weight for learner in self.learners for weight in learner.parameters)
         )
-        optimizer = _optimizer(parameters, self.settings)
+        optimizer = _optimizer(self.learners, self.settings)
         order = torch.Generator().manual_seed(self.settings.seed)
         with (
             trainable(modules, parameters),
@@ -139,8 +139,7 @@ class Run:
     ) -> list[float]:
         """One step on rows of one or several tasks; returns the loss of each."""
         parts = [
-            (self.learners[number], [self.learners[number].train[place] for place in places])
-            for number, places in batch
+            (self.learners[number], self.learners[number].draw(places)) for number, places in batch
         ]
         outputs = self.model.compute(
             [HeadCall.of(learner.task, encoded) for learner, encoded in parts]
@@ -159,7 +158,7 @@ class Run:
         )
         self._lr = self.settings.lr * factor
         for group in optimizer.param_groups:
-            group["lr"] = self._lr
+            group["lr"] = group["highest_lr"] * factor
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
         self._step += 1
@@ -239,17 +238,22 @@ class Run:
         self._observers.tell(told)
 
 
-def _optimizer(
-    parameters: Sequence[nn.Parameter], settings: TrainSettings
-) -> torch.optim.Optimizer:
-    matrices = [weight for weight in parameters if weight.ndim > 1]
-    vectors = [weight for weight in parameters if weight.ndim <= 1]
-    groups = [
-        {"params": matrices, "weight_decay": settings.weight_decay},
-        {"params": vectors, "weight_decay": 0.0},
-    ]
+def _optimizer(learners: Sequence[Learner], settings: TrainSettings) -> torch.optim.Optimizer:
+    lr, head_lr = settings.lr, settings.head_lr or settings.lr
+    heads = [weight for learner in learners for weight in learner.head_parameters]
+    adapters = [weight for learner in learners for weight in learner.adapter_parameters]
+    groups = [*_groups(heads, head_lr, settings), *_groups(adapters, lr, settings)]
     # four times as fast as the default on a CPU, where it has to be asked for
-    is_fusible = all(weight.device.type in {"cpu", "cuda"} for weight in parameters)
-    return torch.optim.AdamW(
-        [group for group in groups if group["params"]], lr=settings.lr, fused=is_fusible or None
-    )
+    is_fusible = all(weight.device.type in {"cpu", "cuda"} for weight in (*heads, *adapters))
+    return torch.optim.AdamW(groups, lr=lr, fused=is_fusible or None)
+
+
+def _groups(
+    parameters: Sequence[nn.Parameter], lr: float, settings: TrainSettings
+) -> Iterator[dict[str, Any]]:
+    """Matrices and vectors apart: biases and norms are not decayed."""
+    distinct = list(dict.fromkeys(parameters))  # tasks may share an adapter
+    for is_matrix, decay in ((True, settings.weight_decay), (False, 0.0)):
+        chosen = [weight for weight in distinct if (weight.ndim > 1) is is_matrix]
+        if chosen:
+            yield {"params": chosen, "weight_decay": decay, "highest_lr": lr}

@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any, Self
+
 from pydantic import BaseModel, ConfigDict, Field
+
+from polyhead.contracts import validate_config
+
+if TYPE_CHECKING:
+    from polyhead.contracts import Recipe
 
 __all__ = ["TrainSettings"]
 
@@ -16,6 +23,9 @@ class TrainSettings(BaseModel):
 
     epochs: int = Field(default=3, ge=1, description="Passes over the training examples.")
     lr: float = Field(default=1e-3, gt=0, description="Highest learning rate, that after warm-up.")
+    head_lr: float | None = Field(
+        default=None, gt=0, description="The head's own highest learning rate; None: the same."
+    )
     batch_size: int = Field(default=32, ge=1, description="Examples of one optimiser step.")
     seed: int = Field(
         default=0, ge=0, le=_LARGEST_SEED, description="Seed of the examples' order and of dropout."
@@ -34,3 +44,18 @@ class TrainSettings(BaseModel):
     max_grad_norm: float | None = Field(
         default=1.0, gt=0, description="Longer gradients of a task are cut to it; None: never."
     )
+
+    @classmethod
+    def of(cls, recipe: Recipe, **given: Any) -> Self:
+        """The settings that a kind of head recommends, but for what is given.
+
+        Args:
+            recipe: The head's.
+            given: Fields of the settings; None leaves the recommended value.
+
+        Raises:
+            ConfigError: A setting is unknown or out of range.
+        """
+        fields = recipe.model_dump(exclude={"adapter", "text"})
+        fields |= {name: value for name, value in given.items() if value is not None}
+        return validate_config(cls, fields, "the training settings")

@@ -83,7 +83,7 @@ class Trainer:
         started = self._clock()
         if self.settings.patience is not None and not evaluation:
             raise InputError("patience needs evaluation examples to tell which epoch is better.")
-        learner = Learner(self.model, task)
+        learner = Learner(self.model, task, self.settings.seed)
         run = Run(self.model, self.settings, [learner], Observers(self._observers), self._clock)
         run.go([(train, evaluation or ())])
         return TrainResult(

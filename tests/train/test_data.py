@@ -7,7 +7,7 @@ from pydantic import Field
 from polyhead.contracts import Example
 from polyhead.errors import DataError, InputError
 from polyhead.heads import ClassificationHead, TextExample
-from polyhead.train import read_examples, read_texts
+from polyhead.train import read_examples
 
 
 class TagsExample(Example):
@@ -54,7 +54,7 @@ def test_examples_are_read_and_further_columns_ignored(write, name, lines):
 def test_columns_can_be_named(write):
     path = write("a.jsonl", {"q1": "a", "q2": "b", "same": "no", "text": "t", "label": "l"})
     found = read_examples(
-        path, ClassificationHead, text_column="q1", text_pair_column="q2", label_column="same"
+        path, ClassificationHead, columns={"text": "q1", "text_pair": "q2", "label": "same"}
     )
     assert found == [TextExample(text="a", text_pair="b", label="no")]
 
@@ -88,14 +88,17 @@ def test_texts_are_read_without_their_labels(write):
     path = write(
         "a.jsonl", {"text": "a", "label": "x"}, {"text": "b", "label": None}, {"text": "c"}
     )
-    assert read_texts(path, ClassificationHead) == [TextExample(text=text) for text in "abc"]
+    assert read_examples(path, ClassificationHead, labelled=False) == [
+        TextExample(text=text) for text in "abc"
+    ]
     path = write("b.jsonl", {"tokens": ["a"], "tags": ["not", "read"]})
-    assert read_texts(path, TagsHead) == [TagsExample(tokens=("a",))]
+    assert read_examples(path, TagsHead, labelled=False) == [TagsExample(tokens=("a",))]
 
 
 def test_columns_of_texts_can_be_named(write):
     path = write("a.csv", "q1,q2", "a,b")
-    found = read_texts(path, ClassificationHead, text_column="q1", text_pair_column="q2")
+    columns = {"text": "q1", "text_pair": "q2"}
+    found = read_examples(path, ClassificationHead, columns=columns, labelled=False)
     assert found == [TextExample(text="a", text_pair="b")]
 
 
@@ -131,7 +134,7 @@ def test_a_record_that_is_no_example_is_named_by_its_line(write, name, lines, li
 
 
 def test_a_missing_column_tells_how_to_name_another(write):
-    with pytest.raises(DataError, match=r"label_column \(--label-column\)"):
+    with pytest.raises(DataError, match=r"columns=\{'label': ...\} \(--column label=NAME\)"):
         read_examples(write("a.csv", "text,topic", "a,x"), ClassificationHead)
 
 
@@ -139,7 +142,7 @@ def test_a_missing_column_tells_how_to_name_another(write):
 def test_a_pair_column_that_is_named_must_be_filled(write, cell):
     path = write("a.jsonl", GOOD | {"q": "b"}, f'{{"text": "a", "label": "x", "q": {cell}}}')
     with pytest.raises(DataError, match=r"line 2: the text_pair \(column 'q'\) is (empty|null)"):
-        read_examples(path, ClassificationHead, text_pair_column="q")
+        read_examples(path, ClassificationHead, columns={"text_pair": "q"})
 
 
 @pytest.mark.parametrize(
@@ -147,17 +150,17 @@ def test_a_pair_column_that_is_named_must_be_filled(write, cell):
 )
 def test_a_file_without_example_is_refused(write, name, lines):
     path = write(name, *lines)
-    for read in (read_examples, read_texts):
+    for labelled in (True, False):
         with pytest.raises(DataError, match="holds no example"):
-            read(path, ClassificationHead)
+            read_examples(path, ClassificationHead, labelled=labelled)
 
 
 def test_a_column_for_a_field_that_the_head_lacks_is_refused(write):
     path = write("a.jsonl", {"tokens": ["a"], "tags": ["X"]})
     with pytest.raises(
-        InputError, match="examples of 'tags' have no text; they have: tokens, tags"
+        InputError, match="for 'text', and examples of 'tags' have no such field; they have: tokens"
     ):
-        read_examples(path, TagsHead, text_column="sentence")
+        read_examples(path, TagsHead, columns={"text": "sentence"})
 
 
 def test_a_missing_target_of_another_head_is_named(write):

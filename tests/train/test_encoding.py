@@ -19,7 +19,10 @@ def test_examples_become_rows_and_targets_under_the_tasks_own_settings(task_mode
         ([], "there are no training examples for the task 'mood'"),
         ([TextExample(text="a", label="good"), TextExample(text="b")], "training example 2 of"),
         ([TextExample(text="a", label="ugly")], "training examples: .*'ugly'"),
-        ([TextExample(text="\0", label="good")], "training examples: text 1 has no words"),
+        (
+            [TextExample(text="\0", label="good")],
+            "training examples: example 1: the text has no words",
+        ),
     ],
 )
 def test_examples_that_cannot_be_learnt_from_are_refused(task_model, examples, message):

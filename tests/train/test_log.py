@@ -18,7 +18,7 @@ def test_events_are_one_json_object_a_line(result):
     lines = [json.loads(line) for line in events_as_jsonl(result.events).splitlines()]
     assert [line["event"] for line in lines] == ["start", "epoch", "epoch", "end"]
     assert lines[0]["settings"]["epochs"] == 2
-    assert lines[1]["metrics"].keys() == {"accuracy", "macro_f1"}
+    assert lines[1]["metrics"].keys() == {"accuracy", "macro_f1", "mcc"}
     assert lines[1].keys() >= {"epoch", "step", "lr", "train_loss", "train_s", "eval_s", "is_best"}
     assert lines[3]["reason"] == "finished 2 epochs"
     assert None not in lines[1].values()
