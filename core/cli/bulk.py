@@ -1,4 +1,4 @@
-"""Texts in, answers out, a chunk at a time: what `predict` does with files and pipes."""
+"""Records in, answers out, a chunk at a time: what `predict` does with files and pipes."""
 
 import json
 import os
@@ -31,50 +31,34 @@ STREAM = Path("-")
 CHUNK = 4096
 """Texts that are answered together: enough to sort by length, few enough to keep in memory."""
 
-PAIR = "text_pair"
-_SHOWN_CHARACTERS = 40
-
-Text = str | tuple[str, str]
-
 
 @dataclass(frozen=True)
 class Item:
-    """One text, or pair of texts, to be answered.
+    """What is to be answered: a record of a file, or a text of the command line.
 
     Attributes:
-        record: What its line of the result repeats.
-        text: What the model reads.
+        values: What its line of the result repeats.
+        example: What the tasks' heads read: for a record, the record itself.
         line: Its line in the file; None for a text of the command line.
     """
 
-    record: Mapping[str, Any]
-    text: Text
+    values: Mapping[str, Any]
+    example: "object | Record"
     line: int | None = None
 
 
-def items_of_file(path: Path, text_column: str, text_pair_column: str | None) -> Iterator[Item]:
-    """The texts of a data file, read as they are asked for; the first one is read at once.
+def items_of_file(path: Path) -> Iterator[Item]:
+    """The records of a data file, read as they are asked for; the first one is read at once.
 
     Raises:
-        DataError: The file cannot be read or holds no text, or a line has none.
+        DataError: The file cannot be read or holds no record.
     """
     from polyhead.train.records import read_json_lines, read_records
 
     place = place_of(path)
     is_stream = path == STREAM
     records = read_json_lines(sys.stdin.buffer, place) if is_stream else read_records(path)
-
-    def items() -> Iterator[Item]:
-        for record in records:
-            text = _text_of(place, record, text_column)
-            # as in training: a column of this name is read without being asked for
-            if text_pair_column is None and not record.values.get(PAIR):
-                yield Item(record.values, text, record.line)
-            else:
-                pair = _text_of(place, record, text_pair_column or PAIR)
-                yield Item(record.values, (text, pair), record.line)
-
-    rest = items()
+    rest = (Item(record.values, record, record.line) for record in records)
     first = next(rest, None)
     if first is None:
         raise DataError(place, "holds no text.")
@@ -84,21 +68,6 @@ def items_of_file(path: Path, text_column: str, text_pair_column: str | None) ->
 def place_of(path: Path) -> str:
     """What the source of texts is called in messages."""
     return "standard input" if path == STREAM else str(path)
-
-
-def _text_of(place: str, record: "Record", column: str) -> str:
-    if column not in record.values:
-        there = ", ".join(map(repr, record.values)) or "none"
-        remedy = "Name another with --text-column or --text-pair-column."
-        message = f"no column {column!r}; there are: {there}. {remedy}"
-        raise DataError(place, message, record.names_line)
-    text = record.values[column]
-    if not isinstance(text, str):
-        shown = json.dumps(text)[:_SHOWN_CHARACTERS]
-        raise DataError(place, f"the column {column!r} is {shown} and not a text.", record.line)
-    if not text.strip():
-        raise DataError(place, f"the column {column!r} is empty.", record.line)
-    return text
 
 
 def chunks(items: Iterable[Item]) -> Iterator[list[Item]]:
@@ -111,7 +80,7 @@ def chunks(items: Iterable[Item]) -> Iterator[list[Item]]:
 def json_line(item: Item, answers: Mapping[str, Any]) -> str:
     """One line of the result: what the input line held, and each task's answer."""
     predictions = {task: answer.model_dump(mode="json") for task, answer in answers.items()}
-    return json.dumps({**item.record, "predictions": predictions}, ensure_ascii=False)
+    return json.dumps({**item.values, "predictions": predictions}, ensure_ascii=False)
 
 
 def check_target(path: Path | None, *, overwrite: bool) -> None:

@@ -9,6 +9,7 @@ from polyhead.cli.loading import BackboneSource, load_tasks
 from polyhead.cli.location import located
 from polyhead.cli.options import (
     CacheDirOption,
+    ColumnOption,
     JsonOption,
     LabelColumnOption,
     OfflineOption,
@@ -16,6 +17,7 @@ from polyhead.cli.options import (
     RevisionOption,
     TextColumnOption,
     TextPairColumnOption,
+    columns_of,
 )
 from polyhead.cli.output import print_json, print_table
 from polyhead.cli.truncation import count_cut, note_cut
@@ -27,9 +29,10 @@ def evaluate(
     *,
     task: Annotated[Path, typer.Option("--task", help="Folder of the task.")],
     data: Annotated[Path, typer.Option("--data", help="Labelled texts: JSONL, CSV or TSV.")],
-    text_column: TextColumnOption = "text",
+    column: ColumnOption = None,
+    text_column: TextColumnOption = None,
     text_pair_column: TextPairColumnOption = None,
-    label_column: LabelColumnOption = "label",
+    label_column: LabelColumnOption = None,
     backbone: OptionalBackboneOption = None,
     revision: RevisionOption = None,
     cache_dir: CacheDirOption = None,
@@ -42,20 +45,15 @@ def evaluate(
     from polyhead.train import evaluate as measure
     from polyhead.train import read_examples
 
-    kind = read_task(task).head.kind
-    examples = read_examples(
-        data,
-        registry().head(kind),
-        text_column=text_column,
-        text_pair_column=text_pair_column,
-        label_column=label_column,
-    )
+    columns = columns_of(column, text=text_column, text_pair=text_pair_column, label=label_column)
+    examples = read_examples(data, registry().head(read_task(task).head.kind), columns=columns)
     source = BackboneSource(backbone, revision, cache_dir, offline)
     model, [name] = load_tasks([task], source)
-    with located(model, [name], examples, data):
-        measure(model, name, examples[:1])  # what it needs and is not there shows at once
-        metrics = measure(model, name, examples)
-    note_cut(model, name, count_cut(model, name, examples), len(examples))
+    with located(data):
+        [question] = model.questions({name: examples})
+    measure(model, name, examples[:1])  # what it needs and is not there shows at once
+    metrics = measure(model, name, examples)
+    note_cut(question.task, count_cut(question.encoded), len(examples))
     if as_json:
         print_json({"task": name, "data": str(data), "examples": len(examples), "metrics": metrics})
         return

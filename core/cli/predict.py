@@ -1,6 +1,5 @@
 """`polyhead predict`: answers of any saved tasks for texts, files and pipes."""
 
-import json
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -21,12 +20,14 @@ from polyhead.cli.loading import BackboneSource, load_tasks
 from polyhead.cli.location import located
 from polyhead.cli.options import (
     CacheDirOption,
+    ColumnOption,
     JsonOption,
     OfflineOption,
     OptionalBackboneOption,
     RevisionOption,
     TextColumnOption,
     TextPairColumnOption,
+    columns_of,
 )
 from polyhead.cli.output import note, print_table
 from polyhead.cli.truncation import count_cut, note_cut
@@ -35,8 +36,9 @@ from polyhead.errors import InputError
 if TYPE_CHECKING:
     from polyhead.contracts import Prediction
     from polyhead.model import DistilBertModelWithHeads
+    from polyhead.train import ExampleReader
 
-__all__ = ["answer_cell", "predict"]
+__all__ = ["predict"]
 
 _FILES = "Files"
 _SHOWN_CHARACTERS = 200
@@ -50,7 +52,10 @@ def predict(
         list[Path], typer.Option("--task", help="Folder of a task; give it once for each task.")
     ],
     text_pair: Annotated[
-        str | None, typer.Option("--text-pair", help="The second text, for tasks on pairs.")
+        str | None,
+        typer.Option(
+            "--text-pair", help="The second text: of a pair, or the context of a question."
+        ),
     ] = None,
     source: Annotated[
         Path | None,
@@ -72,7 +77,8 @@ def predict(
         bool,
         typer.Option("--overwrite", help="Replace the output file.", rich_help_panel=_FILES),
     ] = False,
-    text_column: TextColumnOption = "text",
+    column: ColumnOption = None,
+    text_column: TextColumnOption = None,
     text_pair_column: TextPairColumnOption = None,
     backbone: OptionalBackboneOption = None,
     revision: RevisionOption = None,
@@ -85,14 +91,15 @@ def predict(
     With --json, --input or --output the answers are JSON lines, in the order of the texts.
     """
     check_target(output, overwrite=overwrite)
+    columns = columns_of(column, text=text_column, text_pair=text_pair_column)
     if source is None:
         items = _items_of_arguments(texts or [], text_pair)
     elif texts or text_pair is not None:
         raise InputError("texts are given as arguments and with --input; give one of them.")
     else:
-        items = items_of_file(source, text_column, text_pair_column)
+        items = items_of_file(source)
     model, tasks = load_tasks(task, BackboneSource(backbone, revision, cache_dir, offline))
-    run = _Run(model, tasks, None if source is None else place_of(source))
+    run = _Run(model, tasks, columns, None if source is None else place_of(source))
     if source is None and output is None and not as_json:
         _show(tasks, run.answers(items))
     else:
@@ -116,9 +123,14 @@ class _Run:
     """Answers items, and counts what there is to say about them."""
 
     def __init__(
-        self, model: "DistilBertModelWithHeads", tasks: Sequence[str], source: str | None
+        self,
+        model: "DistilBertModelWithHeads",
+        tasks: Sequence[str],
+        columns: Mapping[str, str],
+        source: str | None,
     ) -> None:
         self._model = model
+        self._readers = {} if source is None else _readers(model, tasks, columns)
         self._tasks = tasks
         self._source = source
         self._n_texts = 0
@@ -130,35 +142,65 @@ class _Run:
     ) -> Iterator[list[tuple[Item, "Mapping[str, Prediction]"]]]:
         """Each item with each task's answer, a chunk at a time."""
         for chunk in chunks(items):
-            texts = [item.text for item in chunk]
-            with located(self._model, self._tasks, texts, self._source, [i.line for i in chunk]):
-                answers = self._model.predict(texts, task=list(self._tasks))
-            self._count(chunk)
-            yield list(zip(chunk, answers, strict=True))
+            with located(self._source, [item.line for item in chunk]):
+                questions = self._model.questions(
+                    {name: [self._example(name, item) for item in chunk] for name in self._tasks}
+                )
+            found = self._model.answer(questions)
+            for question in questions:
+                self._n_cut[question.task.name] += count_cut(question.encoded)
+            self._n_texts += len(chunk)
+            yield [
+                (item, {name: found[name][place] for name in self._tasks})
+                for place, item in enumerate(chunk)
+            ]
 
     def tell(self) -> None:
         """Remarks at the end."""
         for name, n_cut in self._n_cut.items():
-            note_cut(self._model, name, n_cut, self._n_texts)
+            note_cut(self._model.tasks[name], n_cut, self._n_texts)
         if self._source is not None:
             seconds = time.perf_counter() - self._started
             note(f"{self._n_texts} texts in {seconds:.1f} s.")
 
-    def _count(self, chunk: Sequence[Item]) -> None:
-        self._n_texts += len(chunk)
-        for name in self._tasks:
-            head = self._model.heads[self._model.tasks[name].head]
-            examples = [head.parse(item.text) for item in chunk]
-            self._n_cut[name] += count_cut(self._model, name, examples)
+    def _example(self, task: str, item: Item) -> object:
+        from polyhead.train.records import Record
+
+        if self._source is None or not isinstance(item.example, Record):
+            return item.example
+        return self._readers[task].example(self._source, item.example)
 
 
-def answer_cell(prediction: "Prediction") -> str:
-    """An answer in a few characters: "positive (0.98)"."""
-    fields = prediction.model_dump(mode="json")
-    if "label" not in fields:
-        return json.dumps(fields, ensure_ascii=False)
-    score = fields.get("score")
-    return f"{fields['label']} ({score:.2f})" if isinstance(score, float) else str(fields["label"])
+def _readers(
+    model: "DistilBertModelWithHeads", tasks: Sequence[str], columns: Mapping[str, str]
+) -> "dict[str, ExampleReader]":
+    """How each task's examples are read; a named column counts for the tasks that have the field.
+
+    Raises:
+        InputError: A column is named for a field that none of them has.
+    """
+    from polyhead.train import ExampleReader
+
+    classes = {name: type(model.heads[model.tasks[name].head]) for name in tasks}
+    known = {field for head in classes.values() for field in head.Example.model_fields}
+    odd = next((field for field in columns if field not in known), None)
+    if odd is not None:
+        raise InputError(
+            f"a column is named for {odd!r}, a field that none of the tasks reads; they read: "
+            f"{', '.join(sorted(known))}."
+        )
+    return {
+        name: ExampleReader.of(
+            head,
+            {
+                field: column
+                for field, column in columns.items()
+                if field in head.Example.model_fields
+            },
+            labelled=False,
+        )
+        for name, head in classes.items()
+    }
 
 
 def _text_cell(text: str) -> str:
@@ -171,8 +213,8 @@ def _show(
 ) -> None:
     rows = [
         [
-            _text_cell(" | ".join(item.record.values())),
-            *(answer_cell(found[name]) for name in tasks),
+            _text_cell(" | ".join(item.values.values())),
+            *(str(found[name]) for name in tasks),
         ]
         for chunk in answers
         for item, found in chunk

@@ -17,7 +17,6 @@ from polyhead.cli.output import (
     print_table,
     readable_size,
 )
-from polyhead.cli.predict import answer_cell
 from polyhead.cli.training import Finished, TrainingData, fit, new_task
 from polyhead.errors import OutputExistsError
 
@@ -86,7 +85,7 @@ def quickstart(
     print_table(
         ["text", *BUNDLED_LABELS],
         [
-            [text, *(answer_cell(found[name]) for name in BUNDLED_LABELS)]
+            [text, *(str(found[name]) for name in BUNDLED_LABELS)]
             for text, found in zip(TEXTS, predictions, strict=True)
         ],
     )

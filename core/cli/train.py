@@ -1,5 +1,6 @@
 """`polyhead train`: a task of one's own from a file of labelled texts."""
 
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -11,12 +12,14 @@ from polyhead.cli.loading import BackboneSource
 from polyhead.cli.options import (
     BackboneOption,
     CacheDirOption,
+    ColumnOption,
     JsonOption,
     LabelColumnOption,
     OfflineOption,
     RevisionOption,
     TextColumnOption,
     TextPairColumnOption,
+    columns_of,
 )
 from polyhead.cli.output import command_line, print_json, print_line, print_table, readable_size
 from polyhead.cli.training import Finished, TrainingData, check_output, fit, new_task
@@ -29,6 +32,7 @@ if TYPE_CHECKING:
 __all__ = ["train"]
 
 _TRAINING = "Training"
+_RECOMMENDED = "Without it, as the kind of head recommends."
 _TEXT = "Texts"
 
 
@@ -51,13 +55,13 @@ def train(
         ),
     ] = "classification",
     adapter: Annotated[
-        str,
+        str | None,
         typer.Option(
             "--adapter",
             help="Adapter preset or kind, or a config string: seq_bn\\[reduction_factor=8]; "
-            "'none' trains a head on the bare encoder.",
+            "'none' trains a head on the bare encoder. Without it, as the kind of head recommends.",
         ),
-    ] = "seq_bn",
+    ] = None,
     backbone: BackboneOption = "minilm",
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace a task that is in the output folder.")
@@ -71,31 +75,53 @@ def train(
             rich_help_panel=_TEXT,
         ),
     ] = None,
-    text_column: TextColumnOption = "text",
+    column: ColumnOption = None,
+    text_column: TextColumnOption = None,
     text_pair_column: TextPairColumnOption = None,
-    label_column: LabelColumnOption = "label",
+    label_column: LabelColumnOption = None,
     max_length: Annotated[
-        int,
-        typer.Option("--max-length", help="Most tokens of a row.", rich_help_panel=_TEXT),
-    ] = 128,
+        int | None,
+        typer.Option(
+            "--max-length",
+            help=f"Most tokens of a row. {_RECOMMENDED}",
+            rich_help_panel=_TEXT,
+        ),
+    ] = None,
     truncation: Annotated[
-        str,
+        str | None,
         typer.Option(
             "--truncation",
             help="Which text loses what does not fit: longest_first, only_first, only_second; "
             "'refuse' makes a text that is too long an error.",
             rich_help_panel=_TEXT,
         ),
-    ] = "longest_first",
+    ] = None,
     epochs: Annotated[
-        int, typer.Option("--epochs", help="Passes over the data.", rich_help_panel=_TRAINING)
-    ] = 3,
+        int | None,
+        typer.Option(
+            "--epochs", help=f"Passes over the data. {_RECOMMENDED}", rich_help_panel=_TRAINING
+        ),
+    ] = None,
     lr: Annotated[
-        float, typer.Option("--lr", help="Highest learning rate.", rich_help_panel=_TRAINING)
-    ] = 1e-3,
+        float | None,
+        typer.Option(
+            "--lr", help=f"Highest learning rate. {_RECOMMENDED}", rich_help_panel=_TRAINING
+        ),
+    ] = None,
+    head_lr: Annotated[
+        float | None,
+        typer.Option(
+            "--head-lr",
+            help="The head's own highest learning rate; with --lr alone, the same.",
+            rich_help_panel=_TRAINING,
+        ),
+    ] = None,
     batch_size: Annotated[
-        int, typer.Option("--batch-size", help="Texts of a step.", rich_help_panel=_TRAINING)
-    ] = 32,
+        int | None,
+        typer.Option(
+            "--batch-size", help=f"Examples of a step. {_RECOMMENDED}", rich_help_panel=_TRAINING
+        ),
+    ] = None,
     warmup_ratio: Annotated[
         float,
         typer.Option(
@@ -139,32 +165,27 @@ def train(
     from polyhead.registry import registry
     from polyhead.train import TrainSettings, read_examples
 
-    text = validate_config(
-        TextSettings, {"max_length": max_length, "truncation": truncation}, "the text settings"
-    )
-    settings = validate_config(
-        TrainSettings,
-        {
-            "epochs": epochs,
-            "lr": lr,
-            "batch_size": batch_size,
-            "warmup_ratio": warmup_ratio,
-            "patience": patience,
-            "seed": seed,
-        },
-        "the training settings",
-    )
-    adapter_config = _adapter_config(adapter)
+    columns = columns_of(column, text=text_column, text_pair=text_pair_column, label=label_column)
     head_class, options = registry().head_spec(head)
+    recipe = head_class.recipe
+    given_text = {"max_length": max_length, "truncation": truncation}
+    text = validate_config(
+        TextSettings, recipe.text.model_dump() | _given(given_text), "the text settings"
+    )
+    settings = TrainSettings.of(
+        recipe if lr is None else recipe.model_copy(update={"head_lr": None}),
+        epochs=epochs,
+        lr=lr,
+        head_lr=head_lr,
+        batch_size=batch_size,
+        warmup_ratio=warmup_ratio,
+        patience=patience,
+        seed=seed,
+    )
+    adapter_config = _adapter_config(recipe.adapter if adapter is None else adapter)
     _add_option(options, "labels", None if labels is None else _listed(labels))
     _add_option(options, "class_weights", class_weights)
-    read = partial(
-        read_examples,
-        head_class=head_class,
-        text_column=text_column,
-        text_pair_column=text_pair_column,
-        label_column=label_column,
-    )
+    read = partial(read_examples, head_class=head_class, columns=columns)
     examples = TrainingData(
         train=read(data),
         evaluation=[] if eval_data is None else read(eval_data),
@@ -172,6 +193,9 @@ def train(
     )
     head_config = _head_config(head_class, options, examples)
     model = BackboneSource(backbone, revision, cache_dir, offline).load(backbone)
+    if max_length is None:  # a recommendation gives way to an encoder that takes less
+        fitting = min(text.max_length, model.shape.max_positions)
+        text = text.model_copy(update={"max_length": fitting})
     new_task(model, task, head_config, adapter_config, text=text, seed=settings.seed)
     finished = fit(model, task, examples, settings, output, overwrite=overwrite)
     if as_json:
@@ -182,10 +206,16 @@ def train(
         raise typer.Exit(INTERRUPTED)
 
 
-def _adapter_config(adapter: str) -> "AdapterConfig | None":
+def _given(options: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in options.items() if value is not None}
+
+
+def _adapter_config(adapter: str | None) -> "AdapterConfig | None":
     from polyhead.registry import registry
 
-    return None if adapter.lower() == "none" else registry().adapter_config(adapter)
+    if adapter is None or adapter.lower() == "none":
+        return None
+    return registry().adapter_config(adapter)
 
 
 def _add_option(options: dict[str, Any], name: str, value: object) -> None:

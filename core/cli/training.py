@@ -133,17 +133,17 @@ def fit(
         training_record,
     )
 
-    with (
-        located(model, [task], data.train, data.files.get("train")),
-        located(model, [task], data.evaluation, data.files.get("eval")),
-    ):
-        if data.evaluation:
-            # an evaluation that cannot work shows now, and not when the first epoch is over
-            evaluate(model, task, data.evaluation[:1])
-        trainer = Trainer(model, settings, observers=[ProgressBar()])
-        result = trainer.fit(task, data.train, data.evaluation)
-    for use, examples in (("training", data.train), ("evaluation", data.evaluation)):
-        note_cut(model, task, count_cut(model, task, examples), len(examples), f"{use} texts")
+    for use, examples in (("train", data.train), ("eval", data.evaluation)):
+        # what a head refuses, or an evaluation lacks, shows now, and not when an epoch is over
+        with located(data.files.get(use)):
+            [question] = model.questions({task: examples})
+        what = "training texts" if use == "train" else "evaluation texts"
+        note_cut(question.task, count_cut(question.encoded), len(examples), what)
+    if data.evaluation:
+        evaluate(model, task, data.evaluation[:1])
+    result = Trainer(model, settings, observers=[ProgressBar()]).fit(
+        task, data.train, data.evaluation
+    )
     if result.best_epoch == 0:
         note(f"{task}: stopped before the first epoch was over; there is nothing to keep.")
         return Finished(None, result, {})

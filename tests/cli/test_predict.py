@@ -131,10 +131,10 @@ def test_lone_surrogates_survive_in_files(run, words, tmp_path):
 BAD_LINES = {
     "not_json": ("cat\n", "line 2: not JSON"),
     "no_column": ('{"body": "cat"}\n', "line 2: no column 'text'; there are: 'body'"),
-    "not_a_text": ('{"text": 7}\n', "line 2: the column 'text' is 7 and not a text"),
-    "empty": ('{"text": "  "}\n', "line 2: the column 'text' is empty"),
+    "not_a_text": ('{"text": 7}\n', "line 2: not an example of 'classification': text: Input should be a valid string"),
+    "empty": ('{"text": "  "}\n', "line 2: the text (column 'text') is empty"),
     "no_words": ('{"text": "\\u0000"}\n', "line 2: the text has no words"),
-    "half": ('{"text": "\\ud800"}\n', "line 2: a text holds half of a surrogate pair"),
+    "half": ('{"text": "\\ud800"}\n', "line 2: column 'text' holds half of a surrogate pair"),
 }
 
 
@@ -158,8 +158,8 @@ def test_a_bad_line_of_a_pipe_is_refused_by_number(refused, words, tmp_path):
     ("options", "reason"),
     [
         ((), "there is no text"),
-        (("",), "text 1 has no words"),
-        (("good", " "), "text 2 has no words"),
+        (("",), "example 1: the text has no words"),
+        (("good", " "), "example 2: the text has no words"),
         (("good", "--input", "texts.jsonl"), "give one of them"),
         (("a", "b", "--text-pair", "c"), "--text-pair goes with one text"),
         (("--input", "missing.jsonl"), "missing.jsonl: there is no such file"),

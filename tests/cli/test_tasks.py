@@ -9,7 +9,7 @@ def test_tasks_are_listed_with_what_they_are(run, saved_tasks, backbone):
     assert [entry["adapter"] for entry in found] == ["bottleneck", None]
     assert found[0]["backbone"] == str(backbone)
     assert found[0]["n_bytes"] > 1000
-    assert set(found[0]["metrics"]) == {"accuracy", "macro_f1"}
+    assert set(found[0]["metrics"]) == {"accuracy", "macro_f1", "mcc"}
 
 
 def test_tasks_are_shown_as_a_table(run, saved_tasks):

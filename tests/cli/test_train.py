@@ -180,7 +180,7 @@ def test_a_label_that_only_the_evaluation_data_has_is_refused(refused, train_wor
         (("--data", "missing.jsonl"), "missing.jsonl: there is no such file"),
         (("--data", "data.xlsx"), "data files are .jsonl, .csv or .tsv"),
         (("--labels", "bad,fair"), "the data has the label 'good'"),
-        (("--labels", "bad,bad"), "the label 'bad' is there twice"),
+        (("--labels", "bad,bad"), "'bad' is there twice"),
         (("--head", "clasification"), "Did you mean 'classification'?"),
         (("--head", "classification[depth=2]"), "unknown field 'depth'"),
         (("--head", "classification[labels=2]", "--labels", "a,b"), "labels is given twice"),
