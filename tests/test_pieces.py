@@ -1,5 +1,7 @@
 """Windows over sub-words: every one is covered, and neighbours share some."""
 
+from itertools import pairwise
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -18,7 +20,7 @@ def test_windows_cover_every_sub_word_within_their_room(n_pieces, room, overlap)
 @given(st.integers(1, 200), st.integers(2, 40), st.integers(0, 60))
 def test_neighbours_share_what_was_asked_for_but_at_most_half(n_pieces, room, overlap):
     windows = list(Pieces(list(range(n_pieces))).windows(room, overlap))
-    for (_, stop), (start, _) in zip(windows, windows[1:], strict=False):
+    for (_, stop), (start, _) in pairwise(windows):
         assert stop - start == min(overlap, room // 2)
 
 

@@ -21,7 +21,7 @@ def test_examples_become_rows_and_targets_under_the_tasks_own_settings(task_mode
         ([TextExample(text="a", label="ugly")], "training examples: .*'ugly'"),
         (
             [TextExample(text="\0", label="good")],
-            "training examples: example 1: the text has no words",
+            "examples: example 1: the text has no words",
         ),
     ],
 )

@@ -60,5 +60,5 @@ def test_a_recipe_gives_what_is_not_given():
 
 
 def test_a_setting_that_is_out_of_range_is_refused_by_name():
-    with pytest.raises(ConfigError, match="the training settings: epochs: .* \\(got 0\\)"):
+    with pytest.raises(ConfigError, match=r"the training settings: epochs: .* \(got 0\)"):
         TrainSettings.of(Recipe(), epochs=0)
