@@ -14,10 +14,10 @@ from polyhead.train.modes import evaluating
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from polyhead.contracts import Encoded, Example
+    from polyhead.contracts import Encoded, Example, Metrics
     from polyhead.model import DistilBertModelWithHeads, Task
 
-__all__ = ["evaluate", "measure"]
+__all__ = ["evaluate", "measured"]
 
 _SEED: Final = 0
 """Of what a head draws for its evaluation, such as a language model's masks."""
@@ -44,16 +44,16 @@ def evaluate(
     """
     found = model.task(task)
     encoded = encode_labelled(model, found, examples, "evaluation")
-    return measure(model, found, encoded, batch_tokens)
+    return measured(model, found, encoded, batch_tokens).compute()
 
 
-def measure(
+def measured(
     model: DistilBertModelWithHeads,
     task: Task,
     encoded: Sequence[Encoded],
     batch_tokens: int = BATCH_TOKENS,
-) -> dict[str, float]:
-    """`evaluate` for examples that are encoded already."""
+) -> Metrics:
+    """The head's metrics, filled with its outputs for examples that are encoded already."""
     head = model.heads[task.head]
     modules = [head] if task.adapter is None else [head, model.adapters[task.adapter]]
     metrics = head.metrics()
@@ -64,4 +64,4 @@ def measure(
             batch = [encoded[place] for place in places]
             [output] = model.compute([HeadCall.of(task, batch)])
             metrics.update(output, batch)
-    return metrics.compute()
+    return metrics

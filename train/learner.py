@@ -12,14 +12,14 @@ from torch import nn
 from polyhead.contracts import targets_of
 from polyhead.errors import ContractError, InputError
 from polyhead.train.encoding import encode_labelled
-from polyhead.train.evaluation import measure
+from polyhead.train.evaluation import measured
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from torch import Tensor
 
-    from polyhead.contracts import Encoded, Example, HeadOutput
+    from polyhead.contracts import Encoded, Example, HeadOutput, Metrics
     from polyhead.model import DistilBertModelWithHeads
 
 __all__ = ["Learner"]
@@ -38,6 +38,7 @@ class Learner:
         evaluation: The evaluation examples, encoded; empty without.
         best_epoch: The epoch whose weights are kept; 0 while they are those from before the run.
         best_figures: The figures of that epoch.
+        primary: The figure by which the best epoch is chosen.
     """
 
     def __init__(self, model: DistilBertModelWithHeads, task: str, seed: int = 0) -> None:
@@ -68,6 +69,7 @@ class Learner:
         self.train: list[Encoded] = []
         self.evaluation: list[Encoded] = []
         self.keep(0, {})
+        self.primary = self.head.metrics().primary
         self._n_worse = 0
         self._generator = torch.Generator().manual_seed(seed)
 
@@ -109,8 +111,9 @@ class Learner:
             figures = {"train_loss": train_loss}
             self.keep(epoch, figures)
             return figures, True
-        figures = measure(self.model, self.task, self.evaluation)
-        is_best = self._is_better(figures)
+        metrics = measured(self.model, self.task, self.evaluation)
+        figures = metrics.compute()
+        is_best = self._is_better(metrics, figures)
         if is_best:
             self.keep(epoch, figures)
         self._n_worse = 0 if is_best else self._n_worse + 1
@@ -132,18 +135,14 @@ class Learner:
             for weight, copy in zip(self._weights, self._kept, strict=True):
                 weight.copy_(copy)
 
-    @property
-    def primary(self) -> str:
-        """The figure by which the best epoch is chosen."""
-        return self.head.metrics().primary
-
     def _trainable(self, modules: Sequence[nn.Module]) -> list[nn.Parameter]:
         # a plugin's head may hold one of the encoder's matrices
         encoders = {id(weight) for weight in self.model.encoder.parameters()}
         weights = chain.from_iterable(module.parameters() for module in modules)
         return [w for w in weights if id(w) not in encoders and w.is_floating_point()]
 
-    def _is_better(self, figures: Mapping[str, float]) -> bool:
+    def _is_better(self, metrics: Metrics, figures: Mapping[str, float]) -> bool:
+        self.primary = metrics.primary
         if self.primary not in figures:
             raise ContractError(
                 f"the metrics of head kind {self.head.kind!r} have no figure {self.primary!r}, "
@@ -153,4 +152,4 @@ class Learner:
         best = self.best_figures.get(self.primary, math.nan)
         if math.isnan(best):  # the first epoch, or none with a figure yet
             return self.best_epoch == 0 or not math.isnan(new)
-        return new > best if self.head.metrics().higher_is_better else new < best
+        return new > best if metrics.higher_is_better else new < best

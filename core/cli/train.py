@@ -9,6 +9,7 @@ import typer
 
 from polyhead.cli.failures import INTERRUPTED
 from polyhead.cli.loading import BackboneSource
+from polyhead.cli.location import located
 from polyhead.cli.options import (
     BackboneOption,
     CacheDirOption,
@@ -230,10 +231,14 @@ def _add_option(options: dict[str, Any], name: str, value: object) -> None:
 def _head_config(
     head_class: "type[Head]", options: dict[str, Any], examples: TrainingData
 ) -> "HeadConfig":
+    source = examples.files["train"]
     try:
-        return head_class.configure(options, examples.train)
+        with located(source):
+            return head_class.configure(options, examples.train)
+    except DataError:
+        raise
     except InputError as error:  # the examples as a whole make no task
-        raise DataError(examples.files["train"], str(error)) from None
+        raise DataError(source, str(error)) from None
 
 
 def _listed(labels: str) -> tuple[str, ...]:

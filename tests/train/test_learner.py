@@ -1,4 +1,5 @@
 import math
+from dataclasses import dataclass
 
 import pytest
 import torch
@@ -21,6 +22,18 @@ class TiedHead(ClassificationHead):
         self.register_buffer("count", torch.zeros(1))
 
 
+@dataclass
+class Scripted:
+    """Metrics that have their figures from the test."""
+
+    figures: dict[str, float]
+    higher_is_better: bool = True
+    primary: str = "accuracy"
+
+    def compute(self):
+        return self.figures
+
+
 @pytest.fixture
 def judged(task_model, train_examples, monkeypatch):
     """Figures in, which of them were kept: each epoch is judged by a scripted accuracy."""
@@ -28,9 +41,8 @@ def judged(task_model, train_examples, monkeypatch):
     def judging(*accuracies, higher_is_better=True):
         learner = Learner(task_model(), "mood")
         learner.read(train_examples, train_examples)
-        monkeypatch.setattr(type(learner.head.metrics()), "higher_is_better", higher_is_better)
-        figures = iter({"accuracy": value} for value in accuracies)
-        monkeypatch.setattr(module, "measure", lambda *_: next(figures))
+        figures = iter(Scripted({"accuracy": value}, higher_is_better) for value in accuracies)
+        monkeypatch.setattr(module, "measured", lambda *_: next(figures))
         kept = [learner.judge(epoch, 1.0)[1] for epoch in range(1, len(accuracies) + 1)]
         return kept, learner
 
@@ -97,7 +109,7 @@ def test_metrics_without_their_primary_figure_break_the_contract(
 ):
     learner = Learner(task_model(), "mood")
     learner.read(train_examples, train_examples)
-    monkeypatch.setattr(module, "measure", lambda *_: {"f1": 1.0})
+    monkeypatch.setattr(module, "measured", lambda *_: Scripted({"f1": 1.0}))
     with pytest.raises(ContractError, match=r"no figure 'accuracy'.* they have: f1"):
         learner.judge(1, 1.0)
 

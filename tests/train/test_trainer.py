@@ -1,5 +1,6 @@
 import math
 from collections.abc import Callable
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -70,8 +71,15 @@ def scripted(monkeypatch):
     """Makes the evaluations after each epoch say these accuracies."""
 
     def scripting(*accuracies):
-        figures = iter({"accuracy": value} for value in accuracies)
-        monkeypatch.setattr(learner_module, "measure", lambda *_: next(figures))
+        metrics = iter(
+            SimpleNamespace(
+                primary="accuracy",
+                higher_is_better=True,
+                compute=lambda value=value: {"accuracy": value},
+            )
+            for value in accuracies
+        )
+        monkeypatch.setattr(learner_module, "measured", lambda *_: next(metrics))
 
     return scripting
 
