@@ -22,8 +22,12 @@ def logits_of(output: HeadOutput) -> Tensor:
     return output
 
 
-def checked_logits(output: HeadOutput) -> Tensor:
+def checked_logits(output: HeadOutput, unit: str = "row") -> Tensor:
     """Logits out of the graph, in float32 on the CPU. Shape: (B, K) -> (B, K).
+
+    Args:
+        output: Of a head that computes one tensor.
+        unit: What each of them is of, for the message.
 
     Raises:
         InputError: A number is not finite, so that no answer can be read from it.
@@ -33,7 +37,7 @@ def checked_logits(output: HeadOutput) -> Tensor:
     if not bool(is_finite_B.all()):
         row = int(is_finite_B.logical_not().nonzero()[0, 0])
         raise InputError(
-            f"the logits of row {row + 1} are not finite numbers; the weights of this head or its "
-            "adapter are damaged, or their training diverged."
+            f"the logits of {unit} {row + 1} are not finite numbers; the weights of this head or "
+            "its adapter are damaged, or their training diverged."
         )
     return logits_BK

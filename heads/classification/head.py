@@ -1,6 +1,6 @@
 """One label out of several, for a text or a pair of texts.
 
-Dimensions: B rows, D width of the encoder, K labels.
+Dimensions: B rows, K labels.
 """
 
 from __future__ import annotations
@@ -9,24 +9,24 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from pydantic import Field
-from torch import Tensor, nn
-from torch.nn import functional, init
+from torch import Tensor
+from torch.nn import functional
 
-from polyhead.contracts import Encoded, Head, Prediction, activation_of
+from polyhead.contracts import Prediction
 from polyhead.errors import InputError, listing
-from polyhead.heads.classification_config import (
+from polyhead.heads.classification.config import (
     ClassificationHeadConfig,
     configure_from_examples,
 )
-from polyhead.heads.classification_metrics import ClassificationMetrics
+from polyhead.heads.classification.metrics import ClassificationMetrics
 from polyhead.heads.logits import checked_logits, logits_of
-from polyhead.heads.text_example import TextExample
+from polyhead.heads.pooled_layers import PooledHead
+from polyhead.heads.text_example import TextExample, encode_texts
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from polyhead.batch import Hidden
-    from polyhead.contracts import EncoderShape, HeadOutput, Tokenizer
+    from polyhead.contracts import Encoded, EncoderShape, HeadOutput, Tokenizer
 
 __all__ = ["ClassificationHead", "ClassificationPrediction"]
 
@@ -39,15 +39,8 @@ class ClassificationPrediction(Prediction):
     probabilities: dict[str, float] = Field(description="The probability of each label.")
 
 
-class ClassificationHead(Head):
-    """Linear layers over one vector a row.
-
-    With c the pooled hidden state, and the layers 1 to n: `c = activation(W_i dropout(c) + b_i)`
-    for all but the last, then `logits = W_n dropout(c) + b_n`. Weights start as N(0, 0.02), biases
-    as 0.
-
-    Source: the classification head of the `adapters` library 1.3, whose files the tests read.
-    """
+class ClassificationHead(PooledHead):
+    """Linear layers over one vector a row; the softmax of their output is the answer."""
 
     kind = "classification"
     Config = ClassificationHeadConfig
@@ -61,17 +54,8 @@ class ClassificationHead(Head):
             config: What it looks like.
             shape: The sizes of the encoder it will be used with.
         """
-        super().__init__(config, shape)
-        self.activation = activation_of(config.activation)
-        self.dense = nn.ModuleList(
-            nn.Linear(shape.width, shape.width) for _ in range(config.layers - 1)
-        )
-        self.out = nn.Linear(shape.width, len(config.labels), bias=config.bias)
+        super().__init__(config, shape, len(config.labels))
         self._number_of = {label: number for number, label in enumerate(config.labels)}
-        for module in (*self.dense, self.out):
-            init.normal_(module.weight, std=0.02)
-            if module.bias is not None:
-                init.zeros_(module.bias)
 
     @classmethod
     def configure(
@@ -96,26 +80,7 @@ class ClassificationHead(Head):
         Raises:
             InputError: A text is empty or too long, or a label is unknown.
         """
-        texts = [example.text for example in examples]
-        rows = tokenizer.rows(texts, [example.text_pair for example in examples])
-        return [
-            Encoded(example, (row,), self._target(example.label))
-            for example, row in zip(examples, rows, strict=True)
-        ]
-
-    def forward(self, hidden: Hidden) -> Tensor:
-        """Logits. Shape: (B, K)."""
-        match self.config.pooling:
-            case "cls":
-                pooled_BD = hidden.cls
-            case "mean":
-                pooled_BD = hidden.mean()
-            case "max":
-                pooled_BD = hidden.max()
-        for layer in self.dense:
-            pooled_BD = self.activation(layer(self._drop(pooled_BD)))
-        logits_BK: Tensor = self.out(self._drop(pooled_BD))
-        return logits_BK
+        return encode_texts(examples, tokenizer, self._target)
 
     def targets(self, labels: Tensor, mask: Tensor) -> Tensor:
         """The labels' numbers, checked. Shape: (B,) -> (B,), int64.
@@ -155,7 +120,7 @@ class ClassificationHead(Head):
         return [self._prediction(row) for row in probabilities_BK.tolist()]
 
     def metrics(self) -> ClassificationMetrics:
-        """A fresh collector of accuracy and macro F1."""
+        """A fresh collector of accuracy, macro F1 and MCC."""
         return ClassificationMetrics()
 
     def _prediction(self, probabilities: list[float]) -> ClassificationPrediction:
@@ -163,15 +128,12 @@ class ClassificationHead(Head):
         label = max(by_label, key=by_label.__getitem__)
         return ClassificationPrediction(label=label, score=by_label[label], probabilities=by_label)
 
-    def _target(self, label: str | None) -> Tensor | None:
-        if label is None:
+    def _target(self, example: TextExample) -> Tensor | None:
+        if example.label is None:
             return None
-        if label not in self._number_of:
+        if example.label not in self._number_of:
             raise InputError(
-                f"the label {label!r} is unknown to this head; it has: "
+                f"the label {example.label!r} is unknown to this head; it has: "
                 f"{listing(self.config.labels)}."
             )
-        return torch.tensor([self._number_of[label]])
-
-    def _drop(self, values: Tensor) -> Tensor:
-        return functional.dropout(values, self.config.dropout, self.training)
+        return torch.tensor([self._number_of[example.label]])

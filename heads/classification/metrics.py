@@ -17,7 +17,10 @@ __all__ = ["ClassificationMetrics"]
 
 
 class ClassificationMetrics(Metrics):
-    """Accuracy, and F1 averaged over the labels that occur in the data or the answers."""
+    """Accuracy, macro F1 and Matthews' correlation.
+
+    Macro F1 is the mean over the labels that occur in the data or the answers.
+    """
 
     primary = "accuracy"
 
@@ -35,7 +38,10 @@ class ClassificationMetrics(Metrics):
         self._answers += checked_logits(output).argmax(dim=1).tolist()
 
     def compute(self) -> dict[str, float]:
-        """`accuracy` and `macro_f1`, as scikit-learn defines them.
+        """`accuracy`, `macro_f1` and `mcc`, as scikit-learn defines them.
+
+        MCC is Matthews' correlation coefficient, from -1 to 1; 0.0 where the data or the answers
+        have one label only.
 
         Raises:
             InputError: There was no example.
@@ -45,11 +51,18 @@ class ClassificationMetrics(Metrics):
             raise InputError("there are no labelled examples to evaluate on.")
         try:
             # takes a second to import, and prediction never needs it
-            from sklearn.metrics import accuracy_score, f1_score  # noqa: PLC0415
+            from sklearn.metrics import (  # noqa: PLC0415
+                accuracy_score,
+                f1_score,
+                matthews_corrcoef,
+            )
         except ImportError as error:
             raise MissingExtraError("scikit-learn", "train", "evaluation") from error
         f1 = f1_score(self._targets, self._answers, average="macro", zero_division=0)
+        # undefined with one label, which scikit-learn warns of
+        is_defined = len({*self._targets, *self._answers}) > 1
         return {
             "accuracy": float(accuracy_score(self._targets, self._answers)),
             "macro_f1": float(f1),
+            "mcc": float(matthews_corrcoef(self._targets, self._answers)) if is_defined else 0.0,
         }

@@ -4,49 +4,28 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Self
 
-from pydantic import AfterValidator, Field, field_validator, model_validator
+from pydantic import Field, model_validator
 
-from polyhead.contracts import HeadConfig, check_activation, validate_config
-from polyhead.errors import InputError, listing
-from polyhead.heads.text_example import Label, TextExample
+from polyhead.contracts import validate_config
+from polyhead.errors import InputError
+from polyhead.heads.labels import LabelNames, check_known, check_labelled
+from polyhead.heads.pooled_layers import PooledHeadConfig
+from polyhead.heads.text_example import TextExample
 
 __all__ = ["ClassificationHeadConfig", "configure_from_examples"]
 
 
-class ClassificationHeadConfig(HeadConfig):
+class ClassificationHeadConfig(PooledHeadConfig):
     """One label out of several, for a text or a pair of texts."""
 
-    labels: tuple[Label, ...] = Field(
+    labels: LabelNames = Field(
         min_length=2, description="The labels' names, in the order of the logits."
-    )
-    layers: int = Field(
-        default=2, ge=1, le=16, description="Linear layers; all but the last keep the width."
-    )
-    activation: Annotated[str, AfterValidator(check_activation)] = Field(
-        default="tanh", description="Activation behind each layer but the last."
-    )
-    dropout: float = Field(
-        default=0.1, ge=0, lt=1, description="Dropout in front of each layer, in training."
-    )
-    pooling: Literal["mean", "max", "cls"] = Field(
-        default="mean",
-        description="How a text becomes one vector: the mean or the largest value over its tokens, "
-        "or its first token as in BERT's and DistilBERT's own classifiers.",
     )
     class_weights: tuple[Annotated[float, Field(gt=0)], ...] | None = Field(
         default=None, description="Weight of each label in the loss, in the order of the labels."
     )
-    bias: bool = Field(default=True, description="Whether the last layer has a bias.")
-
-    @field_validator("labels")
-    @classmethod
-    def _unique(cls, labels: tuple[str, ...]) -> tuple[str, ...]:
-        twice = [label for label, count in Counter(labels).items() if count > 1]
-        if twice:
-            raise ValueError(f"the label {twice[0]!r} is there twice")
-        return labels
 
     @model_validator(mode="after")
     def _one_weight_a_label(self) -> Self:
@@ -78,12 +57,7 @@ def configure_from_examples(
     if is_balanced:
         fields["class_weights"] = None
     config = validate_config(ClassificationHeadConfig, fields, "head kind 'classification'")
-    unknown = sorted(counts.keys() - set(config.labels))
-    if unknown:
-        raise InputError(
-            f"the data has the label {unknown[0]!r}, which is not among the given ones: "
-            f"{listing(config.labels)}."
-        )
+    check_known(counts, config.labels)
     if not is_balanced:
         return config
     weights = _balanced(config.labels, counts)
@@ -92,15 +66,9 @@ def configure_from_examples(
 
 def _count_labels(examples: Sequence[TextExample]) -> Counter[str]:
     """How many examples have each label."""
-    n_unlabelled = sum(example.label is None for example in examples)
-    if n_unlabelled:
-        raise InputError(
-            f"{n_unlabelled} of {len(examples)} training examples have no label; a classification "
-            "task learns from labels."
-        )
-    counts = Counter(example.label for example in examples if example.label is not None)
-    if not counts:
-        raise InputError("there are no training examples to take labels from.")
+    labels = [example.label for example in examples]
+    check_labelled(labels, "classification")
+    counts = Counter(label for label in labels if label is not None)
     if len(counts) == 1:
         raise InputError(
             f"all {len(examples)} training examples have the label {next(iter(counts))!r}; a "

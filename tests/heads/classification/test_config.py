@@ -51,7 +51,7 @@ def test_balanced_weights_follow_the_order_of_given_labels():
 @pytest.mark.parametrize(
     ("options", "labels", "message"),
     [
-        ({}, (), "there are no training examples to take labels from."),
+        ({}, (), "there are no training examples for a classification task to learn from."),
         ({"class_weights": "balanced"}, (), "there are no training examples"),
         ({}, ("a", None), "1 of 2 training examples have no label"),
         ({"labels": TWO}, ("yes", None, None), "2 of 3 training examples have no label"),
@@ -85,16 +85,17 @@ def test_examples_that_make_no_task_are_refused_in_one_line(options, labels, mes
     [
         (
             {"layer": 1},
-            "unknown field 'layer'. The fields of head kind 'classification' are: labels,",
+            "unknown field 'layer'. The fields of head kind 'classification' are: hidden, layers,",
         ),
         ({"layers": 0}, "layers: Input should be greater than or equal to 1 (got 0)"),
         ({"dropout": 1}, "dropout: Input should be less than 1"),
+        ({"first_dropout": -0.1}, "first_dropout: Input should be greater than or equal to 0"),
         ({"activation": "tan"}, "activation: unknown activation; known: gelu"),
         ({"pooling": "first"}, "pooling: Input should be 'mean', 'max' or 'cls'"),
         ({"labels": "yes,no"}, "labels: Input should be a valid tuple"),
         ({"labels": ("yes",)}, "labels: Tuple should have at least 2 items"),
         ({"labels": ("yes", "")}, "labels.1: a label is a text that is not empty"),
-        ({"labels": ("yes", "no", "yes")}, "labels: the label 'yes' is there twice"),
+        ({"labels": ("yes", "no", "yes")}, "labels: 'yes' is there twice"),
         ({"class_weights": (1.0,)}, "there are 1 class_weights for 2 labels"),
         ({"class_weights": (1.0, 0.0)}, "class_weights.1: Input should be greater than 0"),
         (
@@ -131,16 +132,13 @@ def test_a_config_survives_json():
 def test_defaults_are_those_of_the_adapters_library_but_for_dropout_and_pooling():
     config = ClassificationHeadConfig(labels=TWO)
     assert config.model_dump() == {
+        "hidden": "last",
         "labels": TWO,
         "layers": 2,
         "activation": "tanh",
         "dropout": 0.1,
+        "first_dropout": None,
         "pooling": "mean",
         "class_weights": None,
         "bias": True,
     }
-
-
-def test_every_field_has_a_description():
-    schema = ClassificationHeadConfig.model_json_schema()
-    assert all(field["description"] for field in schema["properties"].values())
