@@ -133,11 +133,13 @@ class Packed:
         ids: Token ids. Shape: (N,), int64.
         positions: Position of each token in its text. Shape: (N,), int64.
         packing: Where each row lies.
+        embeds: What stands in place of the word embeddings of `ids`, or None. Shape: (N, D).
     """
 
     ids: Tensor
     positions: Tensor
     packing: Packing
+    embeds: Tensor | None = None
 
     @classmethod
     def of(cls, rows: Sequence[Row], device: torch.device | None = None) -> Packed:

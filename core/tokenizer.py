@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 from tokenizers import Tokenizer as Backend
-from tokenizers.implementations.bert_wordpiece import BertWordPieceTokenizer
 
 from polyhead.batch import Row
 from polyhead.errors import CheckpointError, InputError, shown
 from polyhead.pieces import Pieces, joined
+from polyhead.wordpiece import read_vocabulary, wordpiece_backend
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -360,12 +360,9 @@ def _from_vocabulary(vocabulary: Path, config_file: Path) -> Backend:
     config: dict[str, Any] = {}
     if config_file.is_file():
         config = json.loads(config_file.read_text(encoding="utf-8"))
-    lowercase = bool(config.get("do_lower_case", True))
-    tokenizer = BertWordPieceTokenizer(
-        vocab=str(vocabulary),
-        clean_text=True,
-        handle_chinese_chars=bool(config.get("tokenize_chinese_chars", True)),
+    return wordpiece_backend(
+        read_vocabulary(vocabulary),
+        lowercase=bool(config.get("do_lower_case", True)),
         strip_accents=config.get("strip_accents"),
-        lowercase=lowercase,
+        split_chinese=bool(config.get("tokenize_chinese_chars", True)),
     )
-    return Backend.from_str(tokenizer.to_str())

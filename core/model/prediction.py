@@ -108,6 +108,10 @@ def answer(questions: Sequence[Question], compute: Compute) -> list[list[Predict
             outputs = compute(calls)
         for number, output in zip(asked, outputs, strict=True):
             own_places, encoded = zip(*chosen[number], strict=True)
-            predictions = questions[number].head.decode(output, encoded)
+            try:
+                predictions = questions[number].head.decode(output, encoded)
+            except InputError as error:
+                index = None if error.index is None else own_places[error.index]
+                raise InputError(error.reason, index=index) from None
             answers[number].update(zip(own_places, predictions, strict=True))
     return [[found[place] for place in range(len(found))] for found in answers]
