@@ -6,9 +6,10 @@ row by row, and many threads call one model at once.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self, cast, overload
+from typing import Self, cast, overload
 
 from torch import Tensor
 
@@ -18,6 +19,7 @@ from polyhead.encoder import DistilBertConfig, Encoder, EncoderOutput, HubOption
 from polyhead.errors import InputError, shown
 from polyhead.model.loading import find_checkpoint
 from polyhead.model.output import ModelOutput
+from polyhead.model.per_row import PerRow, names_per_row
 from polyhead.model.prediction import HeadCall, Question, answer, as_list
 from polyhead.model.saving import SavableModel
 from polyhead.model.task import Task
@@ -28,8 +30,20 @@ from polyhead.tokenizer import Tokenizer
 
 __all__ = ["DistilBertModelWithHeads"]
 
-PerRow = str | None | Sequence[str | None]
-"""One name, or None, for all rows; or a list with one for each row."""
+
+@dataclass(frozen=True)
+class _Pass:
+    """Rows that went through the encoder together.
+
+    Attributes:
+        rows: As they were asked for.
+        plan: How they were computed.
+        output: Their hidden states, in the plan's order.
+    """
+
+    rows: Sequence[Row]
+    plan: Plan
+    output: EncoderOutput
 
 
 class DistilBertModelWithHeads(SavableModel):
@@ -114,13 +128,13 @@ class DistilBertModelWithHeads(SavableModel):
         row_adapters = self._row_adapters(adapter_names, row_heads)
         names = tuple(dict.fromkeys(name for name in row_heads if name is not None))
         heads = {name: self._heads.find(name) for name in names}
-        plan, output = self._encode(rows, _repeated(row_adapters, n_each), heads.values())
+        done = self._encode(rows, _repeated(row_adapters, n_each), heads.values())
         outputs = {}
         for name, found in heads.items():
             examples = [number for number, owner in enumerate(row_heads) if owner == name]
             numbers = [n for first in examples for n in range(first * n_each, (first + 1) * n_each)]
             counts = (n_each,) * len(examples)
-            outputs[name] = self._run_head(found, plan, output, numbers, counts)
+            outputs[name] = self._run_head(found, done, numbers, counts)
         losses = {}
         if labels is not None:
             targets = targets_for(labels, heads, row_heads, mask)
@@ -128,7 +142,7 @@ class DistilBertModelWithHeads(SavableModel):
                 name: heads[name].loss(outputs[name], targets[name].to(self.device))
                 for name in names
             }
-        hidden = Hidden(output.last, plan.packing, plan.place)
+        hidden = Hidden(done.output.last, done.plan.packing, done.plan.place)
         return ModelOutput(hidden, mask.to(self.device), row_heads, heads, outputs, losses)
 
     def compute(self, calls: Sequence[HeadCall]) -> list[HeadOutput]:
@@ -150,12 +164,12 @@ class DistilBertModelWithHeads(SavableModel):
         heads = [self._heads.find(call.head) for call in calls]
         rows = [row for call in calls for row in call.rows]
         adapters = [adapter for call in calls for adapter in call.adapters]
-        plan, output = self._encode(rows, adapters, heads)
+        done = self._encode(rows, adapters, heads)
         outputs = []
         start = 0
         for head, call in zip(heads, calls, strict=True):
             numbers = range(start, start + len(call.rows))
-            outputs.append(self._run_head(head, plan, output, numbers, call.row_counts))
+            outputs.append(self._run_head(head, done, numbers, call.row_counts))
             start = numbers.stop
         return outputs
 
@@ -234,13 +248,13 @@ class DistilBertModelWithHeads(SavableModel):
                     "one with head=..., or None for hidden states only."
                 )
             head = names[0] if names else None
-        return _per_row(head, n_rows, "head")
+        return names_per_row(head, n_rows, "head")
 
     def _row_adapters(
         self, adapters: PerRow | Unset, row_heads: Sequence[str | None]
     ) -> tuple[str | None, ...]:
         if adapters is not UNSET:
-            return _per_row(adapters, len(row_heads), "adapter_names")
+            return names_per_row(adapters, len(row_heads), "adapter_names")
         own = {head: None if head is None else self._own_adapter(head) for head in set(row_heads)}
         return tuple(own[head] for head in row_heads)
 
@@ -248,8 +262,8 @@ class DistilBertModelWithHeads(SavableModel):
         self,
         rows: Sequence[Row],
         row_adapters: Sequence[str | None],
-        heads: Sequence[Head] | Any,
-    ) -> tuple[Plan, EncoderOutput]:
+        heads: Iterable[Head],
+    ) -> _Pass:
         adapters = {
             name: self._adapters.find(name) for name in set(row_adapters) if name is not None
         }
@@ -259,24 +273,24 @@ class DistilBertModelWithHeads(SavableModel):
             Route(plan, adapters),
             keep_layers=any(head.keeps_layers for head in heads),
         )
-        return plan, output
+        return _Pass(rows, plan, output)
 
     def _run_head(
         self,
         head: Head,
-        plan: Plan,
-        output: EncoderOutput,
+        done: _Pass,
         numbers: Sequence[int],
-        row_counts: tuple[int, ...] | None = None,
+        row_counts: tuple[int, ...] | None,
     ) -> HeadOutput:
-        index = tuple(plan.place[number] for number in numbers)
         hidden = Hidden(
-            output.last,
-            plan.packing,
-            index,
-            output.layers if head.keeps_layers else None,
+            done.output.last,
+            done.plan.packing,
+            tuple(done.plan.place[number] for number in numbers),
+            done.output.layers if head.keeps_layers else None,
             row_counts,
             self.encoder.word_embeddings.weight,
+            # not the plan's: rows of equal tokens are computed once, and may differ in their marks
+            tuple(done.rows[number] for number in numbers),
         )
         return cast("HeadOutput", head(head.select(hidden)))
 
@@ -314,18 +328,3 @@ def _task_names(task: str | Sequence[str]) -> list[str]:
     if not names or not all(isinstance(name, str) for name in names):
         raise InputError(f"task must be a task's name or a list of some, not {shown(task)}.")
     return names
-
-
-def _per_row(value: PerRow, n_rows: int, argument: str) -> tuple[str | None, ...]:
-    if value is None or isinstance(value, str):
-        return (value,) * n_rows
-    given = "" if isinstance(value, list | tuple) else type(value).__name__
-    odd = [] if given else [name for name in value if not (name is None or isinstance(name, str))]
-    if given or odd:
-        raise InputError(
-            f"{argument} must be a name, None, or a list of them with one a row, not "
-            f"{given or f'a list with {type(odd[0]).__name__}'}."
-        )
-    if len(value) != n_rows:
-        raise InputError(f"{argument} has {len(value)} entries for {n_rows} rows.")
-    return tuple(value)
