@@ -177,7 +177,7 @@ class Tokenizer:
     def token(self, number: int) -> str:
         """The token of an id, as the vocabulary spells it."""
         found: str | None = self._backend.id_to_token(number)
-        return self._backend.id_to_token(self.unk_id) if found is None else found
+        return found or "[UNK]"
 
     def token_id(self, token: str) -> int | None:
         """The id of a token, or None where the vocabulary does not have it."""

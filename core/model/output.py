@@ -91,7 +91,8 @@ class ModelOutput:
         head, output = self.modules[name], self.outputs[name]
         if head.answers == "token":
             n_tokens = zip(self.heads, self.mask.sum(dim=1).tolist(), strict=True)
-            return list(head.logits(output).split([n for owner, n in n_tokens if owner == name]))
+            own = [n for owner, n in n_tokens if owner == name]
+            return list(torch.split(head.logits(output), own))
         if isinstance(output, Tensor):
             return list(output.unbind())
         parts = {part: values.unbind() for part, values in output.items()}
