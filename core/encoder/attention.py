@@ -1,57 +1,41 @@
 """Self-attention over packed rows.
 
-Rows of equal length form one dense (rows, heads, length, width) block, so that no score of a
-padding token is ever computed: torch's `scaled_dot_product_attention` runs once a length.
+What a token gathers from its row is computed by one of three, which give the same answers:
+`DenseAttention` here, `EagerAttention` where the weights are asked for, `VarlenAttention` on a GPU.
 
-Dimensions: B rows of one length, H heads, T tokens of a row, W width of a head, D = H * W,
-E = 3 * D, N tokens.
+Dimensions: B rows of one length, H heads, T tokens of a row, W width of a head, D = H * W, N
+tokens.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import groupby
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 if TYPE_CHECKING:
-    from polyhead.batch import Packing
     from polyhead.encoder.config import DistilBertConfig
+    from polyhead.encoder.length_groups import LengthGroups
 
-__all__ = ["LengthGroups", "SelfAttention"]
+__all__ = ["Attend", "DenseAttention", "SelfAttention"]
 
 
-@dataclass(frozen=True)
-class LengthGroups:
-    """The rows of a batch by length.
+class Attend(Protocol):
+    """What each token gathers from its own row, for the rows of one batch."""
 
-    Attributes:
-        sizes: Number of rows and their length, for each length.
-        order: The tokens sorted by their row's length, or None where they lie so already.
-        inverse: Where each token went, or None.
-    """
+    def __call__(self, qkv: Tensor, dropout: float) -> Tensor:
+        """The gathered values.
 
-    sizes: tuple[tuple[int, int], ...]
-    order: Tensor | None
-    inverse: Tensor | None
+        Args:
+            qkv: Queries, keys and values. Shape: (N, 3, H, W).
+            dropout: The share of attention weights to drop.
 
-    @classmethod
-    def of(cls, packing: Packing, device: torch.device) -> LengthGroups:
-        """The groups of the rows that `packing` describes."""
-        lengths = packing.lengths
-        rows = sorted(range(len(lengths)), key=lengths.__getitem__)
-        sizes = tuple(
-            (len(list(group)), length) for length, group in groupby(lengths[row] for row in rows)
-        )
-        if rows == list(range(len(lengths))) or len(sizes) == 1:
-            return cls(sizes, None, None)
-        order = torch.cat([torch.arange(packing.starts[r], packing.starts[r + 1]) for r in rows])
-        inverse = torch.empty_like(order)
-        inverse[order] = torch.arange(len(order))
-        return cls(sizes, order.to(device), inverse.to(device))
+        Returns:
+            Shape: (N, D).
+        """
+        ...
 
 
 class SelfAttention(nn.Module):
@@ -60,34 +44,39 @@ class SelfAttention(nn.Module):
     def __init__(self, config: DistilBertConfig) -> None:
         super().__init__()
         self.n_heads = config.n_heads
+        self.dropout = config.attention_dropout
         self.qkv = nn.Linear(config.dim, 3 * config.dim)
         self.out = nn.Linear(config.dim, config.dim)
 
-    def forward(self, hidden: Tensor, groups: LengthGroups) -> Tensor:
+    def forward(self, hidden: Tensor, attend: Attend) -> Tensor:
         """What every token gathers from its own row. Shape: (N, D) -> (N, D)."""
-        qkv: Tensor = self.qkv(hidden)
-        if groups.order is not None:
-            qkv = qkv.index_select(0, groups.order)
-        context = self._context(qkv, groups)
-        if groups.inverse is not None:
-            context = context.index_select(0, groups.inverse)
-        output: Tensor = self.out(context)
+        qkv_N3HW = self.qkv(hidden).unflatten(1, (3, self.n_heads, -1))
+        context_ND = attend(qkv_N3HW, self.dropout if self.training else 0.0)
+        output: Tensor = self.out(context_ND)
         return output
 
-    def _context(self, qkv_NE: Tensor, groups: LengthGroups) -> Tensor:
-        blocks = torch.split(qkv_NE, [n_rows * length for n_rows, length in groups.sizes])
-        parts = [
-            self._attend(block, n_rows, length)
-            for block, (n_rows, length) in zip(blocks, groups.sizes, strict=True)
-        ]
-        if not parts:
-            return qkv_NE.new_empty(0, qkv_NE.shape[1] // 3)
-        return parts[0] if len(parts) == 1 else torch.cat(parts)
 
-    def _attend(self, block: Tensor, n_rows: int, length: int) -> Tensor:
-        # unbind, not indexing: its backward is one stack and not three full tensors of zeros
-        query, key, value = block.view(n_rows, length, 3, self.n_heads, -1).unbind(2)
-        context_BHTW = functional.scaled_dot_product_attention(
-            query.transpose(1, 2), key.transpose(1, 2), value.transpose(1, 2)
+@dataclass(frozen=True)
+class DenseAttention:
+    """Torch's `scaled_dot_product_attention`.
+
+    Rows of equal length form one dense block, so that no score of a padding token is ever computed.
+    """
+
+    groups: LengthGroups
+
+    def __call__(self, qkv: Tensor, dropout: float) -> Tensor:
+        """See `Attend`."""
+        return self.groups.joined(
+            [_attended(block, dropout) for block in self.groups.blocks(qkv)]
+            or [qkv[:, 0].flatten(1)]
         )
-        return context_BHTW.transpose(1, 2).reshape(n_rows * length, -1)
+
+
+def _attended(qkv_BT3HW: Tensor, dropout: float) -> Tensor:
+    # unbind, not indexing: its backward is one stack and not three full tensors of zeros
+    query, key, value = qkv_BT3HW.unbind(2)
+    context_BHTW = functional.scaled_dot_product_attention(
+        query.transpose(1, 2), key.transpose(1, 2), value.transpose(1, 2), dropout_p=dropout
+    )
+    return context_BHTW.transpose(1, 2).flatten(2).flatten(0, 1)

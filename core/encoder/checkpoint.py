@@ -8,51 +8,41 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
 
 import torch
 from torch import Tensor
 
+from polyhead.encoder.checkpoint_names import (
+    LEGACY,
+    NOT_WEIGHTS,
+    PREFIXES,
+    ROOT,
+    TOKEN_TYPES,
+    weight_names,
+)
 from polyhead.encoder.config import DistilBertConfig, read_config
 from polyhead.encoder.encoder import Encoder
 from polyhead.encoder.weights import read_weights
 from polyhead.errors import CheckpointError
 
-__all__ = ["load_encoder"]
+__all__ = ["Checkpoint", "load_checkpoint", "load_encoder"]
 
-_PREFIXES: Final = ("distilbert.", "bert.", "")
 
-_EMBEDDINGS: Final = {
-    "word_embeddings": "embeddings.word_embeddings",
-    "position_embeddings": "embeddings.position_embeddings",
-    "norm": "embeddings.LayerNorm",
-}
-_DISTILBERT_LAYER: Final = {
-    "attention.q": "attention.q_lin",
-    "attention.k": "attention.k_lin",
-    "attention.v": "attention.v_lin",
-    "attention.out": "attention.out_lin",
-    "norm1": "sa_layer_norm",
-    "lin1": "ffn.lin1",
-    "lin2": "ffn.lin2",
-    "norm2": "output_layer_norm",
-}
-_BERT_LAYER: Final = {
-    "attention.q": "attention.self.query",
-    "attention.k": "attention.self.key",
-    "attention.v": "attention.self.value",
-    "attention.out": "attention.output.dense",
-    "norm1": "attention.output.LayerNorm",
-    "lin1": "intermediate.dense",
-    "lin2": "output.dense",
-    "norm2": "output.LayerNorm",
-}
-_ROOT: Final = {False: "transformer.layer", True: "encoder.layer"}
-"""Of the layers' names, for BERT (true) and DistilBERT (false)."""
-_TOKEN_TYPES: Final = "embeddings.token_type_embeddings.weight"  # noqa: S105 - not a password
-_NOT_WEIGHTS: Final = {"embeddings.position_ids", "embeddings.token_type_ids"}
-_LEGACY: Final = {".gamma": ".weight", ".beta": ".bias"}
+@dataclass(frozen=True)
+class Checkpoint:
+    """What a checkpoint folder holds.
+
+    Attributes:
+        encoder: The frozen encoder, in float32.
+        others: The weights that are not the encoder's, under their own names: those of heads.
+        is_bert: Whether it is a BERT, and the heads are BERT's.
+    """
+
+    encoder: Encoder
+    others: Mapping[str, Tensor]
+    is_bert: bool
 
 
 def load_encoder(folder: Path) -> Encoder:
@@ -68,37 +58,53 @@ def load_encoder(folder: Path) -> Encoder:
         CheckpointError: A file is missing or damaged, a weight is missing, of another shape or not
             finite, or the encoder's part of the checkpoint holds weights that DistilBERT has not.
     """
-    config = read_config(folder / "config.json")
-    weights = _own_names(read_weights(folder), folder)
-    is_bert = any(name.startswith("encoder.") for name in weights)
-    _check_depth(weights, _ROOT[is_bert], config, folder)
+    return load_checkpoint(folder).encoder
+
+
+def load_checkpoint(folder: Path, config: DistilBertConfig | None = None) -> Checkpoint:
+    """The frozen encoder of a checkpoint folder, and the weights of its head.
+
+    Args:
+        folder: As for `load_encoder`.
+        config: Stands in place of the folder's own.
+
+    Raises:
+        CheckpointError: As for `load_encoder`.
+    """
+    config = read_config(folder / "config.json") if config is None else config
+    found = read_weights(folder)
+    weights = _own_names(found, folder)
+    is_bert = any(name.startswith("encoder.") for name in weights.values())
+    others = {name: weight for name, weight in found.items() if name not in weights}
+    own = {name: found[theirs] for theirs, name in weights.items() if name not in NOT_WEIGHTS}
+    _check_depth(own, ROOT[is_bert], config, folder)
     with torch.device("meta"):  # no time spent on random weights
         encoder = Encoder(config)
-    canonical = _canonical(weights, encoder, folder, is_bert=is_bert)
+    canonical = _canonical(own, encoder, folder, is_bert=is_bert)
     _check_finite(canonical, folder)
     encoder.load_state_dict(canonical, assign=True)
     encoder.freeze()
-    return encoder
+    return Checkpoint(encoder, others, is_bert)
 
 
-def _own_names(weights: Mapping[str, Tensor], folder: Path) -> dict[str, Tensor]:
-    """The encoder's weights without their prefix, and with today's names of layer norms."""
-    for prefix in _PREFIXES:
-        if prefix + "embeddings.word_embeddings.weight" in weights:
+def _own_names(found: Mapping[str, Tensor], folder: Path) -> dict[str, str]:
+    """The names of the encoder's weights, and for each that without its prefix, as of today."""
+    for prefix in PREFIXES:
+        if prefix + "embeddings.word_embeddings.weight" in found:
             break
     else:
         raise CheckpointError(
             f"{folder} holds no DistilBERT or BERT encoder: no weight is named "
             "embeddings.word_embeddings.weight."
         )
-    named: dict[str, Tensor] = {}
-    for name, weight in weights.items():
+    named: dict[str, str] = {}
+    for name in found:
         own = name.removeprefix(prefix)
         if name.startswith(prefix) and own.startswith(("embeddings.", "transformer.", "encoder.")):
-            for old, new in _LEGACY.items():
+            for old, new in LEGACY.items():
                 own = own[: -len(old)] + new if own.endswith(old) else own
-            named[own] = weight
-    return {name: weight for name, weight in named.items() if name not in _NOT_WEIGHTS}
+            named[name] = own
+    return named
 
 
 def _canonical(
@@ -120,13 +126,14 @@ def _canonical(
         return weight.float()
 
     canonical = {
-        ours: take(theirs, shapes[ours]) for ours, theirs in _names(config.n_layers, is_bert)
+        ours: take(theirs, shapes[ours])
+        for ours, theirs in weight_names(config.n_layers, is_bert=is_bert)
     }
     if is_bert:
-        types = weights.get(_TOKEN_TYPES, torch.empty(0))
+        types = weights.get(TOKEN_TYPES, torch.empty(0))
         n_types = max([1, *types.shape[:1]])  # config.json need not say how many
         canonical["position_embeddings.weight"] = (
-            canonical["position_embeddings.weight"] + take(_TOKEN_TYPES, (n_types, config.dim))[0]
+            canonical["position_embeddings.weight"] + take(TOKEN_TYPES, (n_types, config.dim))[0]
         )
     if weights:
         raise CheckpointError(
@@ -134,17 +141,6 @@ def _canonical(
             f"{config.n_layers} layers does not: {', '.join(sorted(weights)[:3])}, ..."
         )
     return dict(_join_qkv(canonical))
-
-
-def _names(n_layers: int, is_bert: bool) -> Iterator[tuple[str, str]]:
-    """Our name and the checkpoint's of each weight, Q, K and V apart."""
-    for ours, theirs in _EMBEDDINGS.items():
-        yield f"{ours}.weight", f"{theirs}.weight"
-    yield "norm.bias", f"{_EMBEDDINGS['norm']}.bias"
-    for number in range(n_layers):
-        for ours, theirs in (_BERT_LAYER if is_bert else _DISTILBERT_LAYER).items():
-            for part in ("weight", "bias"):
-                yield f"layers.{number}.{ours}.{part}", f"{_ROOT[is_bert]}.{number}.{theirs}.{part}"
 
 
 def _check_depth(

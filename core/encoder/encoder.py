@@ -1,25 +1,30 @@
-"""The frozen encoder: token ids in, hidden states out, packed throughout."""
+"""The encoder: token ids in, hidden states out, packed throughout."""
 
 from __future__ import annotations
 
 import ctypes
 import hashlib
-import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from polyhead.contracts import NO_TAPS, LayerTaps
-from polyhead.encoder.attention import LengthGroups
+from polyhead.encoder.attention import Attend, DenseAttention
+from polyhead.encoder.eager_attention import AttentionMaps, EagerAttention
 from polyhead.encoder.layer import EncoderLayer
+from polyhead.encoder.length_groups import LengthGroups
+from polyhead.encoder.sinusoids import sinusoids
+from polyhead.encoder.varlen_attention import Kernel, VarlenAttention, flash_kernel
 from polyhead.errors import InputError
 
 if TYPE_CHECKING:
     from polyhead.batch import Packed
     from polyhead.encoder.config import DistilBertConfig
+    from polyhead.encoder.config_types import AttentionName
 
 __all__ = ["Encoder", "EncoderOutput"]
 
@@ -29,45 +34,84 @@ class EncoderOutput:
     """What one pass computed.
 
     Attributes:
-        last: Hidden states of the last layer. Shape: (N, D).
-        layers: The embeddings and every layer's hidden states, each (N, D), or None when they were
-            not asked for.
+        last: Hidden states of the last layer that was computed. Shape: (N, D).
+        layers: The embeddings and every computed layer's hidden states, each (N, D), or None when
+            they were not asked for.
+        attentions: The attention weights of every computed layer, or None likewise.
     """
 
     last: Tensor
     layers: tuple[Tensor, ...] | None
+    attentions: tuple[AttentionMaps, ...] | None = None
 
 
 class Encoder(nn.Module):
-    """DistilBERT, frozen: its parameters take no gradient and it has no training mode.
+    """DistilBERT, frozen unless it is asked to be trained.
+
+    Frozen, its parameters take no gradient and it has no training mode. Unfrozen, it has the
+    dropout of its configuration while in training mode.
 
     Source: Sanh et al. 2019, arXiv:1910.01108; parity is tested against transformers.
+
+    Attributes:
+        config: Its sizes and constants, a copy of what it was made from.
+        is_frozen: Whether it is.
     """
 
-    def __init__(self, config: DistilBertConfig) -> None:
+    def __init__(self, config: DistilBertConfig, *, is_frozen: bool = True) -> None:
         """Makes an encoder with fresh random weights.
 
         Args:
             config: Its sizes.
+            is_frozen: Whether to make it frozen.
+
+        Raises:
+            ConfigError: The sizes do not go together, or the attention backend cannot run here.
         """
         super().__init__()
-        self.config = config
-        self.word_embeddings = nn.Embedding(config.vocab_size, config.dim)
+        self.config = config.changed()
+        self.word_embeddings = nn.Embedding(
+            config.vocab_size, config.dim, padding_idx=_padding_of(config)
+        )
         self.position_embeddings = nn.Embedding(config.max_position_embeddings, config.dim)
         self.norm = nn.LayerNorm(config.dim, eps=config.layer_norm_eps)
         self.layers = nn.ModuleList(EncoderLayer(config) for _ in range(config.n_layers))
         self._initialise()
-        self.freeze()
+        self._kernel = _kernel_of(config.attn_implementation)
+        self.freeze() if is_frozen else self.unfreeze()
 
     def freeze(self) -> None:
         """Takes all parameters out of training."""
+        self.is_frozen = True
         self.requires_grad_(requires_grad=False)
         self.eval()
 
+    def unfreeze(self) -> None:
+        """Puts all parameters into training, but for sinusoidal position embeddings."""
+        self.is_frozen = False
+        self.requires_grad_(requires_grad=True)
+        if self.config.sinusoidal_pos_embds:
+            self.position_embeddings.requires_grad_(requires_grad=False)
+        self.train()
+
     def train(self, mode: bool = True) -> Encoder:
-        """Does nothing: a frozen encoder computes the same in training and in use."""
-        del mode
-        return super().train(mode=False)
+        """Sets the mode; a frozen encoder has one, and computes the same in training and in use."""
+        return super().train(mode and not self.is_frozen)
+
+    def set_attn_implementation(self, name: AttentionName) -> None:
+        """Chooses how attention is computed; the answers are the same.
+
+        Whatever is chosen, attention weights and head masks are computed by "eager". Attention
+        dropout is computed by "sdpa" in place of "flash_attention_2", which has none.
+
+        Args:
+            name: "sdpa", "eager", or "flash_attention_2", on a GPU and in half precision only.
+
+        Raises:
+            ConfigError: It is none of these, or cannot run here.
+        """
+        self.config.attn_implementation = name
+        self._kernel = _kernel_of(name)
 
     def forward(
         self,
@@ -75,30 +119,47 @@ class Encoder(nn.Module):
         taps: Callable[[int], LayerTaps] = lambda _: NO_TAPS,
         *,
         keep_layers: bool = False,
+        keep_attentions: bool = False,
+        head_mask: Tensor | None = None,
+        depth: int | None = None,
     ) -> EncoderOutput:
         """Hidden states of the packed rows.
 
-        Layers below the first tap that has parameters are outside autograd's graph by themselves,
-        since nothing in them takes a gradient.
+        Layers below the first tap that has parameters are outside autograd's graph by themselves
+        when the encoder is frozen, since nothing in them takes a gradient.
 
         Args:
             packed: The rows.
             taps: What acts in each layer, by the layer's number.
             keep_layers: Whether to return every layer's hidden states.
+            keep_attentions: Whether to return the attention weights.
+            head_mask: For each attention head what its weights are multiplied with: 1 leaves it, 0
+                takes it out. Shape: (H,) for all layers, or (L, H).
+            depth: How many layers to compute, from the lowest; all when None.
 
         Raises:
-            InputError: A token id or a position is out of range.
+            InputError: A token id or a position is out of range, or embeddings or `head_mask` have
+                another shape.
         """
         self._check(packed)
-        groups = LengthGroups.of(packed.packing, packed.ids.device)
-        embedded = self.word_embeddings(packed.ids) + self.position_embeddings(packed.positions)
-        hidden: Tensor = self.norm(embedded)
+        maps: list[AttentionMaps] | None = [] if keep_attentions else None
+        attends = self._attends(packed, head_mask, maps)
+        words = self.word_embeddings(packed.ids) if packed.embeds is None else packed.embeds
+        hidden: Tensor = self.norm(words + self.position_embeddings(packed.positions))
+        if self.training:
+            hidden = functional.dropout(hidden, self.config.dropout)
         kept = [hidden]
         for number, layer in enumerate(self.layers):
-            hidden = layer(hidden, packed.packing, groups, taps(number))
+            if number == depth:
+                break
+            hidden = layer(hidden, packed.packing, attends[number], taps(number))
             if keep_layers:
                 kept.append(hidden)
-        return EncoderOutput(hidden, tuple(kept) if keep_layers else None)
+        return EncoderOutput(
+            hidden,
+            tuple(kept) if keep_layers else None,
+            None if maps is None else tuple(maps),
+        )
 
     def fingerprint(self) -> str:
         """A digest of what the encoder computes: its weights and the constants they are used with.
@@ -108,27 +169,60 @@ class Encoder(nn.Module):
             folded), so it does not depend on the file format they came from.
         """
         digest = hashlib.sha256()
-        constants = (self.config.n_heads, self.config.activation, self.config.layer_norm_eps)
+        activation = self.config.activation
+        if not isinstance(activation, str):
+            activation = getattr(activation, "__qualname__", repr(activation))
+        constants = (self.config.n_heads, activation, self.config.layer_norm_eps)
         digest.update(repr(constants).encode())
         for name, weight in sorted(self.state_dict().items()):
             digest.update(f"{name} {weight.dtype} {tuple(weight.shape)}".encode())
             _add_bytes(digest, weight)
         return digest.hexdigest()
 
-    def _check(self, packed: Packed) -> None:
-        if packed.ids.numel() == 0:
-            return
-        low, high = (int(bound) for bound in packed.ids.aminmax())
-        if low < 0 or high >= self.config.vocab_size:
-            wrong = low if low < 0 else high
+    def _attends(
+        self, packed: Packed, head_mask: Tensor | None, maps: list[AttentionMaps] | None
+    ) -> Sequence[Attend]:
+        """What computes attention in each layer of this pass."""
+        is_dropping = self.training and self.config.attention_dropout > 0
+        is_eager = self.config.attn_implementation == "eager"
+        if self._kernel is not None and not is_dropping and head_mask is None and maps is None:
+            return [VarlenAttention(packed.packing, self._kernel)] * len(self.layers)
+        groups = LengthGroups.of(packed.packing, packed.positions.device)
+        if head_mask is None and maps is None and not is_eager:
+            return [DenseAttention(groups)] * len(self.layers)
+        masks = [None] * len(self.layers) if head_mask is None else self._by_layer(head_mask)
+        return [EagerAttention(groups, mask, maps) for mask in masks]
+
+    def _by_layer(self, head_mask: Tensor) -> Sequence[Tensor]:
+        """A mask of the heads for each layer. Shape: (H,) or (L, H) -> L of (H,)."""
+        layers, heads = self.config.n_layers, self.config.n_heads
+        if tuple(head_mask.shape) not in {(heads,), (layers, heads)}:
             raise InputError(
-                f"token id {wrong} is outside the vocabulary, 0 to {self.config.vocab_size - 1}."
+                f"head_mask must have the shape ({heads},), a number for each head, or "
+                f"({layers}, {heads}), a row for each layer, not {tuple(head_mask.shape)}."
+            )
+        return head_mask.to(self.norm.weight).expand(layers, heads).unbind()
+
+    def _check(self, packed: Packed) -> None:
+        if packed.positions.numel() == 0:
+            return
+        if packed.embeds is None:
+            low, high = (int(bound) for bound in packed.ids.aminmax())
+            size = self.word_embeddings.num_embeddings
+            if low < 0 or high >= size:
+                wrong = low if low < 0 else high
+                raise InputError(f"token id {wrong} is outside the vocabulary, 0 to {size - 1}.")
+        elif packed.embeds.shape[1:] != (self.config.dim,):
+            raise InputError(
+                f"embeddings of width {packed.embeds.shape[-1]} are given, and the encoder's are of "
+                f"width {self.config.dim}."
             )
         last = int(packed.positions.max())
-        if last >= self.config.max_position_embeddings:
+        longest = self.position_embeddings.num_embeddings
+        if last >= longest:
             raise InputError(
-                f"a row of {last + 1} positions is longer than the encoder's "
-                f"{self.config.max_position_embeddings}; shorten it or lower max_length."
+                f"a row of {last + 1} positions is longer than the encoder's {longest}; shorten it "
+                "or lower max_length."
             )
 
     def _initialise(self) -> None:
@@ -139,9 +233,22 @@ class Encoder(nn.Module):
                 nn.init.zeros_(module.bias)
             elif isinstance(module, nn.Embedding):
                 nn.init.normal_(module.weight, std=spread)
-        if self.config.sinusoidal_pos_embds:
-            with torch.no_grad():
-                self.position_embeddings.weight.copy_(_sinusoids(self.config))
+        with torch.no_grad():
+            if self.word_embeddings.padding_idx is not None:
+                self.word_embeddings.weight[self.word_embeddings.padding_idx] = 0
+            if self.config.sinusoidal_pos_embds:
+                fixed = sinusoids(self.config.max_position_embeddings, self.config.dim)
+                self.position_embeddings.weight.copy_(fixed)
+
+
+def _kernel_of(name: AttentionName | None) -> Kernel | None:
+    return flash_kernel() if name == "flash_attention_2" else None
+
+
+def _padding_of(config: DistilBertConfig) -> int | None:
+    """The id whose embedding starts as 0 and is never trained, as in transformers."""
+    padding = config.pad_token_id
+    return padding if padding is not None and padding < config.vocab_size else None
 
 
 class _Digest(Protocol):
@@ -153,15 +260,3 @@ def _add_bytes(digest: _Digest, weight: Tensor) -> None:
     dense = weight.detach().cpu().contiguous()
     buffer = (ctypes.c_ubyte * dense.nbytes).from_address(dense.data_ptr())
     digest.update(buffer)
-
-
-def _sinusoids(config: DistilBertConfig) -> Tensor:
-    """Fixed position embeddings: sine on even places, cosine on odd ones. Shape: (P, D)."""
-    places = torch.arange(config.max_position_embeddings, dtype=torch.float64).unsqueeze(1)
-    rates = torch.exp(
-        torch.arange(0, config.dim, 2, dtype=torch.float64) * (-math.log(1e4) / config.dim)
-    )
-    table = torch.empty(config.max_position_embeddings, config.dim, dtype=torch.float64)
-    table[:, 0::2] = torch.sin(places * rates)
-    table[:, 1::2] = torch.cos(places * rates[: config.dim // 2])
-    return table.float()

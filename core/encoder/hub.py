@@ -12,9 +12,15 @@ from polyhead.errors import DownloadError
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["HubOptions", "download_checkpoint"]
+__all__ = ["HubOptions", "download_checkpoint", "download_config", "download_tokenizer"]
 
-_TOKENIZER_FILES = ("tokenizer.json", "vocab.txt", "tokenizer_config.json")
+_TOKENIZER_FILES = (
+    "tokenizer.json",
+    "vocab.txt",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "added_tokens.json",
+)
 
 
 @dataclass(frozen=True)
@@ -44,16 +50,48 @@ def download_checkpoint(repo_id: str, options: HubOptions) -> Path:
         DownloadError: There is no such repository, revision or file, or the hub cannot be reached
             and the cache does not have it.
     """
+    folder, options = _pinned(repo_id, options)
+    _fetch_weights(repo_id, options)
+    _fetch_tokenizer(repo_id, options)
+    return folder
+
+
+def download_tokenizer(repo_id: str, options: HubOptions) -> Path:
+    """The folder in the cache that holds the tokenizer of one commit; weights are left out.
+
+    Raises:
+        DownloadError: There is no such repository, revision or file, or the hub cannot be reached
+            and the cache does not have it.
+    """
+    folder, options = _pinned(repo_id, options)
+    _fetch_tokenizer(repo_id, options)
+    return folder
+
+
+def _pinned(repo_id: str, options: HubOptions) -> tuple[Path, HubOptions]:
+    """The folder of a commit, and options that ask for that one, even if its branch moves."""
+    folder = download_config(repo_id, options).parent
+    return folder, HubOptions(
+        folder.name, options.cache_dir, options.local_files_only, options.token
+    )
+
+
+def _fetch_tokenizer(repo_id: str, options: HubOptions) -> None:
+    for name in _TOKENIZER_FILES:
+        _fetch_pinned(repo_id, name, options)
+
+
+def download_config(repo_id: str, options: HubOptions) -> Path:
+    """The place in the cache of the repository's config.json.
+
+    Raises:
+        DownloadError: There is no such repository, revision or file, or the hub cannot be reached
+            and the cache does not have it.
+    """
     config = _fetch(repo_id, "config.json", options)
     if config is None:
         raise DownloadError(f"the hub repository {repo_id!r} has no config.json.")
-    folder = config.parent
-    # the rest comes from the same commit, even if the branch moves meanwhile
-    options = HubOptions(folder.name, options.cache_dir, options.local_files_only, options.token)
-    _fetch_weights(repo_id, options)
-    for name in _TOKENIZER_FILES:
-        _fetch_pinned(repo_id, name, options)
-    return folder
+    return config
 
 
 def _fetch_weights(repo_id: str, options: HubOptions) -> None:

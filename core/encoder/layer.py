@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from torch import Tensor, nn
+from torch.nn import functional
 
 from polyhead.contracts import activation_of
 from polyhead.encoder.attention import SelfAttention
@@ -12,7 +13,7 @@ from polyhead.encoder.attention import SelfAttention
 if TYPE_CHECKING:
     from polyhead.batch import Packing
     from polyhead.contracts import LayerTaps
-    from polyhead.encoder.attention import LengthGroups
+    from polyhead.encoder.attention import Attend
     from polyhead.encoder.config import DistilBertConfig
 
 __all__ = ["EncoderLayer"]
@@ -31,25 +32,27 @@ class EncoderLayer(nn.Module):
         self.lin1 = nn.Linear(config.dim, config.hidden_dim)
         self.lin2 = nn.Linear(config.hidden_dim, config.dim)
         self.norm2 = nn.LayerNorm(config.dim, eps=config.layer_norm_eps)
-        self.activation = activation_of(config.activation)
+        self.dropout = config.dropout
+        named = config.activation
+        self.activation = activation_of(named) if isinstance(named, str) else named
 
-    def forward(
-        self, hidden: Tensor, packing: Packing, groups: LengthGroups, taps: LayerTaps
-    ) -> Tensor:
+    def forward(self, hidden: Tensor, packing: Packing, attend: Attend, taps: LayerTaps) -> Tensor:
         """The layer's hidden states. Shape: (N, D) -> (N, D).
 
         Args:
             hidden: What the layer below computed.
             packing: Where each row lies.
-            groups: The same rows by length.
+            attend: How their attention is computed.
             taps: What adapters put in place of residual and norm.
         """
-        attended = self.attention(hidden, groups)
+        attended = self.attention(hidden, attend)
         if taps.attention is None:
             middle: Tensor = self.norm1(attended + hidden)
         else:
             middle = taps.attention(attended, hidden, self.norm1, packing)
         fed: Tensor = self.lin2(self.activation(self.lin1(middle)))
+        if self.training:
+            fed = functional.dropout(fed, self.dropout)
         if taps.ffn is None:
             output: Tensor = self.norm2(fed + middle)
             return output
