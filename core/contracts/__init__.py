@@ -12,6 +12,7 @@ from polyhead.contracts.config import (
     AdapterConfig,
     HeadConfig,
     explain,
+    field_names,
     parse_config_string,
     validate_config,
 )
@@ -27,6 +28,7 @@ from polyhead.contracts.head import (
 )
 from polyhead.contracts.layer_mix import LayerMix
 from polyhead.contracts.recipe import Recipe
+from polyhead.contracts.sample import sample_of, text_fields
 from polyhead.contracts.shape import EncoderShape
 from polyhead.tokenizer import TextSettings, Tokenizer, Truncation
 
@@ -56,7 +58,10 @@ __all__ = [
     "activation_of",
     "check_activation",
     "explain",
+    "field_names",
     "parse_config_string",
+    "sample_of",
     "targets_of",
+    "text_fields",
     "validate_config",
 ]

@@ -21,6 +21,7 @@ __all__ = [
     "AdapterConfig",
     "HeadConfig",
     "explain",
+    "field_names",
     "parse_config_string",
     "validate_config",
 ]
@@ -28,6 +29,7 @@ __all__ = [
 _STRING = re.compile(r"\s*(?P<name>[^\[\]\s]+)\s*(?:\[(?P<fields>.*)\])?\s*", re.DOTALL)
 _FIELD_START = re.compile(r"\s*(?P<key>[A-Za-z_]\w*)\s*=")
 _WORDS = {"true": True, "false": False, "none": None, "null": None}
+_LISTS = frozenset({"()", "[]"})
 
 
 class _Config(BaseModel):
@@ -67,6 +69,18 @@ class AdapterConfig(_Config):
 ConfigT = TypeVar("ConfigT", bound=BaseModel)
 
 
+def field_names(config_class: type[BaseModel]) -> list[str]:
+    """The fields in the order in which people look for them: a class's own before inherited ones.
+
+    pydantic keeps them the other way round.
+    """
+
+    def n_owners(name: str) -> int:
+        return sum(name in getattr(owner, "model_fields", ()) for owner in config_class.__mro__)
+
+    return sorted(config_class.model_fields, key=n_owners)
+
+
 def validate_config(config_class: type[ConfigT], fields: Mapping[str, Any], what: str) -> ConfigT:
     """The config that `fields` describe.
 
@@ -81,7 +95,7 @@ def validate_config(config_class: type[ConfigT], fields: Mapping[str, Any], what
     try:
         return config_class.model_validate(dict(fields))
     except ValidationError as error:
-        known = ", ".join(config_class.model_fields)
+        known = ", ".join(field_names(config_class))
         unknown = any(problem["type"] == "extra_forbidden" for problem in error.errors())
         hint = f" The fields of {what} are: {known}." if unknown else ""
         raise ConfigError(f"{what}: {explain(error)}.{hint}") from None
@@ -108,7 +122,8 @@ def _problems(error: ValidationError) -> Iterator[str]:
 def parse_config_string(text: str) -> tuple[str, dict[str, Any]]:
     """The name and the fields that a config string gives.
 
-    Values are Python literals; a bare word is a string, and `true`, `false`, `none` are understood.
+    Values are Python literals; a bare word is a string, also in a list as `(no,yes)`, and `true`,
+    `false`, `none` are understood.
 
     Returns:
         The name in front of the brackets, and the fields inside them (none without brackets).
@@ -152,6 +167,12 @@ def _split(fields: str) -> Iterator[str]:
 
 
 def _value(text: str) -> object:
+    value = _word(text)
+    is_list = value == text and text[:1] + text[-1:] in _LISTS
+    return tuple(_word(part.strip()) for part in _split(text[1:-1])) if is_list else value
+
+
+def _word(text: str) -> object:
     if text.lower() in _WORDS:
         return _WORDS[text.lower()]
     try:

@@ -192,7 +192,8 @@ class Head(nn.Module, ABC):
             values = value if isinstance(value, tuple) else (value,)
             fields = dict(zip(cls.Example.model_fields, values, strict=False))
             if len(values) > len(fields):
-                raise InputError(f"an example of {cls.kind!r} takes at most {len(fields)} values.")
+                most = f"{len(fields)} value{'s' * (len(fields) > 1)}"
+                raise InputError(f"an example of {cls.kind!r} takes at most {most}.")
         try:
             return cls.Example.model_validate(fields)
         except ValidationError as error:
@@ -228,6 +229,12 @@ class Head(nn.Module, ABC):
     def keeps_layers(self) -> bool:
         """Whether it needs hidden states other than the last layer's."""
         return self.reads_layers or self.config.hidden != "last"
+
+    @property
+    def depth(self) -> int:
+        """The highest layer whose hidden states it reads."""
+        is_lower = isinstance(self.config.hidden, int) and not self.reads_layers
+        return int(self.config.hidden) if is_lower else self.shape.n_layers
 
     def select(self, hidden: Hidden) -> Hidden:
         """What `forward` gets of all that the encoder computed, as `config.hidden` says."""

@@ -21,7 +21,7 @@ from polyhead.artifact import (
     write_file,
     write_task,
 )
-from polyhead.contracts import Adapter, Head
+from polyhead.contracts import Adapter, Head, field_names
 from polyhead.errors import ArtifactError
 from polyhead.model.loading import check_backbone, load_adapter_module, load_head_module
 from polyhead.model.parts import ModelParts
@@ -225,11 +225,12 @@ class SavableModel(ModelParts):
         provider: Provider,
         metrics: Mapping[str, float] | None,
     ) -> Manifest:
+        fields = part.config.model_dump(mode="json")
         return Manifest(
             artifact=artifact,  # type: ignore[arg-type]  # one of the two callers above
             name=name,
             kind=part.kind,
-            config=part.config.model_dump(mode="json"),
+            config={name: fields[name] for name in field_names(type(part.config))},
             provider=ProviderInfo(distribution=provider.distribution, version=provider.version),
             backbone=self.backbone,
             metrics=dict(metrics or {}),

@@ -164,7 +164,8 @@ class DistilBertModelWithHeads(SavableModel):
         heads = [self._heads.find(call.head) for call in calls]
         rows = [row for call in calls for row in call.rows]
         adapters = [adapter for call in calls for adapter in call.adapters]
-        done = self._encode(rows, adapters, heads)
+        depth = max((head.depth for head in heads), default=0)
+        done = self._encode(rows, adapters, heads, depth)
         outputs = []
         start = 0
         for head, call in zip(heads, calls, strict=True):
@@ -263,6 +264,7 @@ class DistilBertModelWithHeads(SavableModel):
         rows: Sequence[Row],
         row_adapters: Sequence[str | None],
         heads: Iterable[Head],
+        depth: int | None = None,
     ) -> _Pass:
         adapters = {
             name: self._adapters.find(name) for name in set(row_adapters) if name is not None
@@ -272,6 +274,7 @@ class DistilBertModelWithHeads(SavableModel):
             plan.packed(self.device),
             Route(plan, adapters),
             keep_layers=any(head.keeps_layers for head in heads),
+            depth=depth,
         )
         return _Pass(rows, plan, output)
 

@@ -89,3 +89,18 @@ def test_only_heads_that_ask_for_layers_are_given_them(model):
     [row] = model.tokenizer.rows(["the cat"])
     model.compute([HeadCall(name, (row,), (None,)) for name in ("hlast", "hmix")])
     assert seen == {"hlast": None, "hmix": None}
+
+
+@pytest.mark.parametrize(
+    ("heads", "expected"), [(["h0"], 0), (["h0", "h2"], 2), (["h1", "hlast"], 3), (["hmix"], 3)]
+)
+def test_layers_above_those_that_are_read_are_not_computed(model, heads, expected):
+    computed = []
+    for layer in model.encoder.layers:
+        layer.register_forward_hook(lambda *_: computed.append(1))
+    [row] = model.tokenizer.rows(["the cat"])
+    outputs = model.compute([HeadCall(name, (row,), (None,)) for name in heads])
+    assert len(computed) == expected
+    for name, output in zip(heads, outputs, strict=True):
+        ids = torch.tensor([row.ids])
+        torch.testing.assert_close(output, model(input_ids=ids, head=name).logits)
