@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cached_property
-from itertools import accumulate, zip_longest
+from itertools import accumulate
 from typing import TYPE_CHECKING
 
 import torch
@@ -35,8 +35,6 @@ class Row:
             where offsets were not asked for.
         words: For each token the word of its text that it is a part of, counted from 0, or -1 for
             special tokens. None where offsets were not asked for.
-        marks: A number for each token that the head gives it in `encode` and finds again in
-            `hidden.marks`; the encoder does not read it. None for a row without.
         n_dropped: How many tokens did not fit and were cut off.
         start: In a window of a long text, how many of that text's sub-words lie before it.
     """
@@ -46,7 +44,6 @@ class Row:
     offsets: tuple[tuple[int, int], ...] | None = None
     segments: tuple[int, ...] | None = None
     words: tuple[int, ...] | None = None
-    marks: tuple[int, ...] | None = None
     n_dropped: int = 0
     start: int = 0
 
@@ -175,7 +172,6 @@ class Hidden:
         row_counts: How many rows each of the head's examples has; one each when None.
         word_embeddings: The encoder's own matrix, for heads that answer with tokens. It is frozen
             and no part of the head. Shape: (V, D).
-        rows: This head's rows as its `encode` made them; empty where there are only tensors.
     """
 
     batch: Tensor
@@ -184,7 +180,6 @@ class Hidden:
     batch_layers: tuple[Tensor, ...] | None = None
     row_counts: tuple[int, ...] | None = None
     word_embeddings: Tensor | None = None
-    rows: tuple[Row, ...] = ()
 
     @classmethod
     def of_rows(cls, tokens: Tensor, packing: Packing) -> Hidden:
@@ -214,14 +209,6 @@ class Hidden:
             RuntimeError: They were not kept, since the head does not ask for them.
         """
         return tuple(self._pick(layer) for layer in self._kept_layers())
-
-    @cached_property
-    def marks(self) -> Tensor:
-        """The mark of each of this head's tokens, 0 for those of a row without. Shape: (N,)."""
-        marks: list[int] = []
-        for row, length in zip_longest(self.rows, self.packing.lengths):
-            marks += [0] * length if row is None or row.marks is None else row.marks
-        return torch.tensor(marks, dtype=torch.long, device=self.batch.device)
 
     def at_layer(self, layer: int) -> Hidden:
         """The same rows as one layer left them; 0 stands for the embeddings.

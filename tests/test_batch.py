@@ -155,11 +155,3 @@ def test_gradients_reach_only_the_picked_rows():
     values = values_for(packing).requires_grad_()
     Hidden(values, packing, (2, 0)).tokens.sum().backward()
     assert values.grad.sum(1).tolist() == [WIDTH, WIDTH, 0, WIDTH, WIDTH, WIDTH]
-
-
-def test_marks_are_those_of_the_heads_own_rows_and_0_where_there_are_none():
-    rows = (Row(ids=(5, 6), marks=(3, 4)), Row(ids=(7,)))
-    packing = Packing((2, 1))
-    hidden = Hidden(torch.zeros(3, WIDTH), packing, (1, 0), rows=rows[::-1])
-    assert hidden.marks.tolist() == [0, 3, 4]
-    assert Hidden.of_rows(torch.zeros(3, WIDTH), packing).marks.tolist() == [0, 0, 0]

@@ -36,12 +36,10 @@ class _Pass:
     """Rows that went through the encoder together.
 
     Attributes:
-        rows: As they were asked for.
         plan: How they were computed.
         output: Their hidden states, in the plan's order.
     """
 
-    rows: Sequence[Row]
     plan: Plan
     output: EncoderOutput
 
@@ -276,7 +274,7 @@ class DistilBertModelWithHeads(SavableModel):
             keep_layers=any(head.keeps_layers for head in heads),
             depth=depth,
         )
-        return _Pass(rows, plan, output)
+        return _Pass(plan, output)
 
     def _run_head(
         self,
@@ -292,8 +290,6 @@ class DistilBertModelWithHeads(SavableModel):
             done.output.layers if head.keeps_layers else None,
             row_counts,
             self.encoder.word_embeddings.weight,
-            # not the plan's: rows of equal tokens are computed once, and may differ in their marks
-            tuple(done.rows[number] for number in numbers),
         )
         return cast("HeadOutput", head(head.select(hidden)))
 

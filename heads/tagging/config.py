@@ -56,11 +56,6 @@ class TaggingHeadConfig(HeadConfig):
     dropout: float = Field(
         default=0.1, ge=0, lt=1, description="Dropout in front of each layer, in training."
     )
-    case: bool = Field(
-        default=True,
-        description="Whether the way a word is written (small letters, a capital first, capitals) "
-        "adds to the logits of its tags: encoders of small letters do not see it.",
-    )
     class_weights: tuple[Annotated[float, Field(gt=0)], ...] | None = Field(
         default=None, description="Weight of each tag in the loss, in the order of the labels."
     )

@@ -6,7 +6,6 @@ tags.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 import torch
@@ -21,7 +20,6 @@ from polyhead.heads.tagging.config import TaggingHeadConfig, configure_from_exam
 from polyhead.heads.tagging.entities import tags_for
 from polyhead.heads.tagging.example import TaggingExample
 from polyhead.heads.tagging.groups import groups_of, pieces_of
-from polyhead.heads.tagging.letter_case import N_CASES, cases_of_row
 from polyhead.heads.tagging.metrics import EntityMetrics, TagMetrics
 from polyhead.heads.tagging.prediction import prediction_of
 from polyhead.heads.tagging.scheme import OUTSIDE
@@ -43,8 +41,7 @@ class TaggingHead(Head):
 
     With h a token's hidden state, and the layers 1 to n: `h = activation(W_i dropout(h) + b_i)` for
     all but the last, then `logits = W_n dropout(h) + b_n`. Weights start as N(0, 0.02), biases as
-    0. With `case` the way the token's word is written adds to them, by numbers that start as 0. It
-    is the first sub-word of a word that learns the word's tag.
+    0. It is the first sub-word of a word that learns the word's tag.
 
     A text that is longer than the window is read in several that overlap, and each of its sub-words
     is answered once, by the window that sees most around it.
@@ -77,9 +74,6 @@ class TaggingHead(Head):
             init.normal_(module.weight, std=0.02)
             if module.bias is not None:
                 init.zeros_(module.bias)
-        self.case = nn.Embedding(N_CASES, len(config.labels)) if config.case else None
-        if self.case is not None:
-            init.zeros_(self.case.weight)
 
     @classmethod
     def configure(
@@ -141,7 +135,7 @@ class TaggingHead(Head):
                 target = self._target(example, own_rows)
             except InputError as error:
                 raise InputError(error.reason, index=number) from None
-            encoded.append(Encoded(example, self._marked(own_rows, example.content), target))
+            encoded.append(Encoded(example, own_rows, target))
         return encoded
 
     def forward(self, hidden: Hidden) -> Tensor:
@@ -150,7 +144,7 @@ class TaggingHead(Head):
         for layer in self.dense:
             states_ND = self.activation(layer(self._drop(states_ND)))
         logits_NK: Tensor = self.out(self._drop(states_ND))
-        return logits_NK if self.case is None else logits_NK + self.case(hidden.marks)
+        return logits_NK
 
     def targets(self, labels: Tensor, mask: Tensor) -> Tensor:
         """The labels' numbers, checked; -100 where none is known. Shape: (B, T) -> (N,), int64.
@@ -262,11 +256,6 @@ class TaggingHead(Head):
                 )
             target[text.tokens[start]] = self._number_of[tag]
         return torch.tensor(target)
-
-    def _marked(self, rows: tuple[Row, ...], content: str) -> tuple[Row, ...]:
-        if self.case is None:
-            return rows
-        return tuple(replace(row, marks=cases_of_row(row, content)) for row in rows)
 
     def _drop(self, values: Tensor) -> Tensor:
         return functional.dropout(values, self.config.dropout, self.training)

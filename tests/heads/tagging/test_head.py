@@ -1,5 +1,4 @@
 import json
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -7,7 +6,7 @@ import torch
 from safetensors.torch import load_file
 from torch import nn
 
-from polyhead.batch import Hidden, Packing, Row
+from polyhead.batch import Hidden, Packing
 from polyhead.contracts import EncoderShape, targets_of
 from polyhead.errors import InputError
 from polyhead.heads import (
@@ -21,7 +20,6 @@ from polyhead.heads.tagging.subwords import IGNORED
 from polyhead.model import DistilBertModelWithHeads
 from polyhead.registry import registry
 from polyhead.tokenizer import TextSettings
-from polyhead.train import Trainer, TrainSettings
 
 FIXTURES = Path(__file__).parents[2] / "fixtures" / "adapterhub"
 SHAPE = EncoderShape(width=8, n_layers=2, n_heads=2, ffn_width=16, max_positions=32, vocab_size=10)
@@ -63,7 +61,6 @@ def test_the_head_of_the_adapters_library_gives_what_it_gave_there():
         layers=fields["layers"],
         activation=fields["activation_function"],
         hidden="last",
-        case=False,
     )
     model.add_head("h", config, adapter=None)
     tensors = load_file(folder / "model_head.safetensors")
@@ -99,27 +96,22 @@ def test_parameters_start_small_and_have_short_names():
         "dense.0.bias": (256,),
         "out.weight": (5, 256),
         "out.bias": (5,),
-        "case.weight": (6, 5),
     }
     for layer in (*head.dense, head.out):
         assert layer.weight.std().item() == pytest.approx(0.02, rel=0.1)
         assert not layer.bias.any()
-    assert not head.case.weight.any()
     assert "out.bias" not in a_head(bias=False).state_dict()
-    assert "case.weight" not in a_head(case=False).state_dict()
 
 
 def test_logits_follow_the_written_formula_for_each_token():
     head = a_head(layers=3, activation="gelu").eval()
     for parameter in head.parameters():
         nn.init.normal_(parameter)
-    rows = [Row(ids=(0,) * n, marks=(n,) * n) for n in PACKING.lengths]
-    values = replace(hidden(), rows=tuple(rows))
+    values = hidden()
     states = values.tokens
     for layer in head.dense:
         states = nn.functional.gelu(states @ layer.weight.T + layer.bias)
-    marks = [mark for row in rows for mark in row.marks]
-    expected = states @ head.out.weight.T + head.out.bias + head.case.weight[marks]
+    expected = states @ head.out.weight.T + head.out.bias
     torch.testing.assert_close(head(values), expected)
     assert head(values).shape == (6, 5)
 
@@ -457,17 +449,3 @@ def test_the_tensor_call_learns_what_the_texts_teach(tagger):
     torch.testing.assert_close(
         head.loss(out.logits[0], targets), nn.functional.cross_entropy(out.logits[0], targets)
     )
-
-
-def test_how_a_word_is_written_tells_its_tag_where_the_encoder_cannot(make_model):
-    """The tiny vocabulary has small letters alone: both texts are the same tokens."""
-    model = make_model()
-    small = TaggingExample(tokens=("the", "red", "cat"), tags=("O", "O", "O"))
-    large = TaggingExample(tokens=("the", "Red", "cat"), tags=("O", "B-PER", "O"))
-    config = TaggingHead.configure({"hidden": "last"}, [small, large])
-    model.add_task("t", head=config, adapter=None)
-    settings = TrainSettings(epochs=30, lr=0.1, batch_size=2, warmup_ratio=0.0)
-    Trainer(model, settings).fit("t", [small, large])
-    texts = ["the red cat", "the Red cat"]
-    # in one call: the tokens are computed once, and each text keeps its own letters
-    assert [found.tags[1] for found in model.predict(texts, task="t")] == ["O", "B-PER"]
