@@ -17,11 +17,11 @@ from polyhead.batch import Hidden, Row
 from polyhead.contracts import Example, Head, HeadOutput, Prediction
 from polyhead.encoder import DistilBertConfig, Encoder, EncoderOutput, HubOptions, load_encoder
 from polyhead.errors import InputError, shown
+from polyhead.model.documented import DocumentedModel
 from polyhead.model.loading import find_checkpoint
 from polyhead.model.output import ModelOutput
 from polyhead.model.per_row import PerRow, names_per_row
 from polyhead.model.prediction import HeadCall, Question, answer, as_list
-from polyhead.model.saving import SavableModel
 from polyhead.model.task import Task
 from polyhead.model.tensors import Labels, rows_of, targets_for
 from polyhead.model.unset import UNSET, Unset
@@ -44,7 +44,7 @@ class _Pass:
     output: EncoderOutput
 
 
-class DistilBertModelWithHeads(SavableModel):
+class DistilBertModelWithHeads(DocumentedModel):
     """One frozen DistilBERT encoder with named adapters, heads and tasks.
 
     Attributes:
