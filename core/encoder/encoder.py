@@ -196,10 +196,13 @@ class Encoder(nn.Module):
     def _by_layer(self, head_mask: Tensor) -> Sequence[Tensor]:
         """A mask of the heads for each layer. Shape: (H,) or (L, H) -> L of (H,)."""
         layers, heads = self.config.n_layers, self.config.n_heads
-        if tuple(head_mask.shape) not in {(heads,), (layers, heads)}:
+        form: object = type(head_mask).__name__
+        if isinstance(head_mask, Tensor):
+            form = tuple(head_mask.shape)
+        if form not in {(heads,), (layers, heads)}:
             raise InputError(
                 f"head_mask must have the shape ({heads},), a number for each head, or "
-                f"({layers}, {heads}), a row for each layer, not {tuple(head_mask.shape)}."
+                f"({layers}, {heads}), a row for each layer, not {form}."
             )
         return head_mask.to(self.norm.weight).expand(layers, heads).unbind()
 
@@ -214,7 +217,7 @@ class Encoder(nn.Module):
                 raise InputError(f"token id {wrong} is outside the vocabulary, 0 to {size - 1}.")
         elif packed.embeds.shape[1:] != (self.config.dim,):
             raise InputError(
-                f"embeddings of width {packed.embeds.shape[-1]} are given, and the encoder's are of "
+                f"embeddings of width {packed.embeds.shape[-1]} are given, and the encoder has "
                 f"width {self.config.dim}."
             )
         last = int(packed.positions.max())

@@ -51,7 +51,9 @@ class LengthGroups:
         if self.order is not None:
             values = values.index_select(0, self.order)
         parts = torch.split(values, [n_rows * length for n_rows, length in self.sizes])
-        return [part.unflatten(0, size) for part, size in zip(parts, self.sizes, strict=True)]
+        return [
+            part.view(*size, *part.shape[1:]) for part, size in zip(parts, self.sizes, strict=True)
+        ]
 
     def joined(self, blocks: list[Tensor]) -> Tensor:
         """The groups' tokens back in the batch's order, the inverse of `blocks`.

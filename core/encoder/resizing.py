@@ -74,6 +74,9 @@ def resized_rows(weight: Tensor, number: int, spread: float) -> Tensor:
 
 def _embedding(weight: Tensor, like: nn.Embedding) -> nn.Embedding:
     """An embedding of that weight, trained or not as the one it replaces."""
-    made = nn.Embedding.from_pretrained(weight, freeze=False, padding_idx=like.padding_idx)
+    made = nn.Embedding(
+        weight.shape[0], weight.shape[1], padding_idx=like.padding_idx, _weight=weight
+    )
     made.weight.requires_grad_(like.weight.requires_grad)
-    return made.train(like.training)
+    made.train(like.training)
+    return made

@@ -52,12 +52,21 @@ class Plan:
     packing: Packing
 
     @classmethod
-    def of(cls, rows: Sequence[Row], adapters: Sequence[str | None]) -> Plan:
-        """The plan for `rows`, each under the adapter at its place in `adapters`."""
+    def of(
+        cls, rows: Sequence[Row], adapters: Sequence[str | None], *, share_rows: bool = True
+    ) -> Plan:
+        """The plan for `rows`, each under the adapter at its place in `adapters`.
+
+        Args:
+            rows: What is asked for.
+            adapters: Each row's adapter, or None for the bare encoder.
+            share_rows: Whether equal rows are computed once. They are not where each shall have
+                dropout of its own.
+        """
         rank = {adapter: number for number, adapter in enumerate(dict.fromkeys(adapters))}
         keys = [
-            (rank[adapter], len(row), row.ids, row.positions or ())
-            for row, adapter in zip(rows, adapters, strict=True)
+            (rank[adapter], len(row), row.ids, row.positions or (), 0 if share_rows else number)
+            for number, (row, adapter) in enumerate(zip(rows, adapters, strict=True))
         ]
         # by adapter and length alone: sorting by tokens too would only cost time
         order = sorted(range(len(rows)), key=lambda number: keys[number][:2])

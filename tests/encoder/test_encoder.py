@@ -1,11 +1,16 @@
 """The encoder computes what transformers computes, is frozen, and knows itself by a digest."""
 
+from dataclasses import replace
+
 import pytest
 import torch
+from torch import nn
+from torch.nn import functional
 
 from polyhead.batch import Packed, Row
+from polyhead.contracts import NO_TAPS
 from polyhead.encoder import DistilBertConfig, Encoder, load_encoder
-from polyhead.errors import InputError
+from polyhead.errors import ConfigError, InputError
 from polyhead.model import DistilBertModelWithHeads
 
 SIZES = {
@@ -99,9 +104,112 @@ def test_layers_are_not_kept_unless_asked_for():
     assert encoder(Packed.of([Row((1, 2))])).layers is None
 
 
-def test_no_rows_give_no_hidden_states():
+def test_attention_weights_are_not_kept_unless_asked_for():
     encoder = Encoder(DistilBertConfig(**SIZES))
-    assert encoder(Packed.of([])).last.shape == (0, 8)
+    packed = Packed.of([Row((1, 2)), Row((3, 4, 5))])
+    assert encoder(packed).attentions is None
+    kept = encoder(packed, keep_attentions=True).attentions
+    assert [maps.of_row(1).shape for maps in kept] == [(2, 3, 3)] * 2
+
+
+@pytest.mark.parametrize("keeps", [{}, {"keep_attentions": True}], ids=["plain", "eager"])
+def test_no_rows_give_no_hidden_states(keeps):
+    encoder = Encoder(DistilBertConfig(**SIZES))
+    output = encoder(Packed.of([]), keep_layers=True, **keeps)
+    assert output.last.shape == (0, 8)
+    for maps in output.attentions or ():
+        assert maps.padded([], torch.ones(0, 3, dtype=torch.bool)).shape == (0, 2, 3, 3)
+
+
+@pytest.mark.parametrize("depth", [0, 1, 2])
+def test_layers_above_the_depth_are_not_computed(depth):
+    encoder = Encoder(DistilBertConfig(**SIZES, initializer_range=0.2))
+    packed = Packed.of([Row((1, 2)), Row((3, 4, 5))])
+    whole = encoder(packed, keep_layers=True)
+    seen = []
+    found = encoder(
+        packed,
+        lambda number: seen.append(number) or NO_TAPS,
+        keep_layers=True,
+        keep_attentions=True,
+        depth=depth,
+    )
+    assert seen == list(range(depth))
+    assert len(found.attentions) == depth
+    assert len(found.layers) == depth + 1
+    torch.testing.assert_close(found.last, whole.layers[depth], atol=1e-5, rtol=0)
+    for ours, theirs in zip(found.layers, whole.layers, strict=False):
+        torch.testing.assert_close(ours, theirs, atol=1e-5, rtol=0)
+
+
+def test_given_embeddings_stand_in_place_of_words():
+    encoder = Encoder(DistilBertConfig(**SIZES, initializer_range=0.2))
+    packed = Packed.of([Row((1, 2)), Row((3, 4, 5))])
+    words = encoder.word_embeddings(packed.ids)
+    given = replace(packed, ids=torch.full((5,), 999), embeds=words)
+    assert torch.equal(encoder(given).last, encoder(packed).last)
+    with pytest.raises(InputError, match="of width 7 are given, and the encoder has width 8"):
+        encoder(replace(packed, embeds=words[:, :7]))
+
+
+@pytest.mark.parametrize("shape", [(3,), (2, 3), (1, 2), (2, 2, 1)])
+def test_a_head_mask_of_another_shape_is_refused(shape):
+    encoder = Encoder(DistilBertConfig(**SIZES))
+    with pytest.raises(InputError, match=r"head_mask must have the shape \(2,\)") as caught:
+        encoder(Packed.of([Row((1, 2))]), head_mask=torch.ones(shape))
+    assert f"not {shape}" in str(caught.value)
+
+
+def test_an_unfrozen_encoder_trains_with_dropout_until_it_is_frozen():
+    encoder = Encoder(DistilBertConfig(**SIZES), is_frozen=False)
+    packed = Packed.of([Row((1, 2)), Row((3, 4, 5))])
+    assert encoder.training
+    assert all(weight.requires_grad for weight in encoder.parameters())
+    first = encoder(packed).last
+    assert not torch.equal(first, encoder(packed).last)
+    first.sum().backward()
+    assert encoder.word_embeddings.weight.grad is not None
+    encoder.eval()
+    assert torch.equal(encoder(packed).last, encoder(packed).last)
+    encoder.train().freeze()
+    assert torch.equal(encoder(packed).last, encoder(packed).last)
+    assert not any(weight.requires_grad for weight in encoder.parameters())
+    encoder.train()
+    assert not encoder.training
+    encoder.unfreeze()
+    assert encoder.layers[0].training
+
+
+def test_the_padding_tokens_embedding_is_zero_and_stays_so():
+    encoder = Encoder(DistilBertConfig(**SIZES, pad_token_id=3), is_frozen=False)
+    assert not encoder.word_embeddings.weight[3].any()
+    encoder(Packed.of([Row((1, 3))])).last.pow(2).sum().backward()
+    assert not encoder.word_embeddings.weight.grad[3].any()
+    for padding in (None, 20):
+        fresh = Encoder(DistilBertConfig(**SIZES, pad_token_id=padding))
+        assert fresh.word_embeddings.weight.any(dim=1).all()
+
+
+def test_sizes_that_do_not_go_together_are_refused():
+    config = DistilBertConfig(**SIZES)
+    config.n_heads = 3
+    with pytest.raises(ConfigError, match=r"n_heads \(3\) must divide dim \(8\)"):
+        Encoder(config)
+
+
+def test_the_configuration_is_copied():
+    config = DistilBertConfig(**SIZES)
+    encoder = Encoder(config)
+    config.vocab_size = 3
+    assert encoder.config.vocab_size == 20
+
+
+def test_the_fingerprint_tells_functions_apart_by_name():
+    digests = set()
+    for activation in ("gelu", functional.gelu, functional.silu, nn.GELU(), nn.GELU("tanh")):
+        torch.manual_seed(0)
+        digests.add(Encoder(DistilBertConfig(**SIZES, activation=activation)).fingerprint())
+    assert len(digests) == 4  # gelu by name and the function of that name are one
 
 
 @pytest.mark.parametrize("wrong", [20, -1])

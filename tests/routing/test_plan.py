@@ -53,6 +53,16 @@ def test_each_adapter_owns_one_segment(asked):
 
 
 @given(ASKED)
+def test_rows_are_not_shared_unless_they_may_be(asked):
+    rows, adapters = [row for row, _ in asked], [adapter for _, adapter in asked]
+    plan = Plan.of(rows, adapters, share_rows=False)
+    assert sorted(plan.place) == list(range(len(asked)))
+    for row, adapter, place in zip(rows, adapters, plan.place, strict=True):
+        assert plan.rows[place] is row
+        assert adapter_at(plan, place) == adapter
+
+
+@given(ASKED)
 def test_a_row_is_computed_once_for_each_adapter(asked):
     plan = plan_of(asked)
     distinct = {(row.ids, row.positions, adapter) for row, adapter in asked}

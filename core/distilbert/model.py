@@ -1,0 +1,122 @@
+"""The encoder alone, as the DistilBERT documents show it."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from torch import Tensor
+
+from polyhead.batch import Hidden
+from polyhead.distilbert.adapters import AdapterTable
+from polyhead.distilbert.inputs import EncodedBatch, PaddedBatch
+from polyhead.distilbert.outputs import BaseModelOutput
+from polyhead.distilbert.pretrained import DistilBertPreTrainedModel, Wanted
+from polyhead.encoder import DistilBertConfig, Encoder
+from polyhead.model.per_row import PerRow, names_per_row
+from polyhead.routing import Plan, Route
+
+__all__ = ["DistilBertModel"]
+
+
+class DistilBertModel(DistilBertPreTrainedModel):
+    """The encoder without a head.
+
+    Masked places are not computed, and are 0 in every output; the others equal those of
+    transformers. In training mode the encoder has the dropout of its configuration, and its weights
+    take gradients, unless it is frozen.
+
+    Source: Sanh et al. 2019, arXiv:1910.01108; parity is tested against transformers.
+
+    Attributes:
+        encoder: The encoder, over packed rows.
+        adapter_table: The adapters.
+    """
+
+    weight_prefix: ClassVar[str] = ""
+
+    def _build(self, config: DistilBertConfig, encoder: Encoder) -> None:
+        del config  # the encoder has its own copy
+        self.encoder = encoder
+        self.adapter_table = AdapterTable()
+
+    @property
+    def base_model(self) -> DistilBertModel:
+        """This model."""
+        return self
+
+    def forward(
+        self,
+        input_ids: Tensor | None = None,
+        attention_mask: Tensor | None = None,
+        head_mask: Tensor | None = None,
+        inputs_embeds: Tensor | None = None,
+        output_attentions: bool | None = None,
+        output_hidden_states: bool | None = None,
+        return_dict: bool | None = None,
+        *,
+        position_ids: Tensor | None = None,
+        adapter_names: PerRow = None,
+    ) -> Any:
+        """Runs a padded batch.
+
+        Args:
+            input_ids: Token ids. Shape: (B, T).
+            attention_mask: 1 for a token, 0 for padding, which may lie anywhere; all tokens when
+                None. Shape: (B, T).
+            head_mask: What the weights of each attention head are multiplied with. Shape: (H,) for
+                all layers, or (L, H).
+            inputs_embeds: In place of `input_ids` and their word embeddings. Shape: (B, T, D).
+            output_attentions: Whether to return the attention weights.
+            output_hidden_states: Whether to return every layer's hidden states.
+            return_dict: Whether to return a `BaseModelOutput`, and not a tuple.
+            position_ids: Each token's position; its column when None. Shape: (B, T) or (T,).
+            adapter_names: For all rows or one a row: an adapter's name, or None for none.
+
+        Returns:
+            A `BaseModelOutput`, or its values as a tuple.
+
+        Raises:
+            InputError: The tensors are not of that form.
+            UnknownAdapterError: A named adapter is not there.
+        """
+        batch = PaddedBatch.of(input_ids, attention_mask, inputs_embeds, position_ids)
+        wanted = self._wanted(output_attentions, output_hidden_states, return_dict)
+        encoded = self.encode(batch, wanted, head_mask, adapter_names)
+        return wanted.returned(
+            BaseModelOutput(encoded.last_hidden_state, encoded.hidden_states, encoded.attentions)
+        )
+
+    def encode(
+        self,
+        batch: PaddedBatch,
+        wanted: Wanted,
+        head_mask: Tensor | None = None,
+        adapter_names: PerRow = None,
+    ) -> EncodedBatch:
+        """Runs a batch's rows in one packed pass.
+
+        Args:
+            batch: The rows.
+            wanted: What is kept of the pass.
+            head_mask: As in `forward`.
+            adapter_names: As in `forward`.
+
+        Raises:
+            InputError: A token id or position is out of range, or an argument does not fit.
+            UnknownAdapterError: A named adapter is not there.
+        """
+        names = names_per_row(adapter_names, len(batch.rows), "adapter_names")
+        table = self.adapter_table.table
+        adapters = {name: table.find(name) for name in set(names) if name is not None}
+        # in training, equal rows shall differ by their dropout
+        plan = Plan.of(batch.rows, names, share_rows=not self.training)
+        output = self.encoder(
+            batch.packed(plan, self.device, self.dtype),
+            Route(plan, adapters),
+            keep_layers=wanted.hidden_states,
+            keep_attentions=wanted.attentions,
+            head_mask=head_mask,
+        )
+        embeddings = self.encoder.word_embeddings.weight
+        hidden = Hidden(output.last, plan.packing, plan.place, word_embeddings=embeddings)
+        return EncodedBatch(hidden, batch.mask.to(self.device), output)
