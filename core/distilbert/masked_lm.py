@@ -16,12 +16,12 @@ from torch import Tensor, nn
 
 from polyhead.contracts import Head
 from polyhead.distilbert.head_loading import fill, new_head
-from polyhead.distilbert.inputs import PaddedBatch, tensor_of
 from polyhead.distilbert.outputs import MaskedLMOutput
 from polyhead.distilbert.with_head import DistilBertWithHead
 from polyhead.encoder import Checkpoint, DistilBertConfig, Encoder
 from polyhead.encoder.resizing import resized_rows
 from polyhead.errors import ConfigError
+from polyhead.model.padded import PaddedBatch, tensor_of
 from polyhead.model.per_row import PerRow
 
 __all__ = ["DistilBertForMaskedLM"]

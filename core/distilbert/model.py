@@ -8,10 +8,10 @@ from torch import Tensor
 
 from polyhead.batch import Hidden
 from polyhead.distilbert.adapters import AdapterTable
-from polyhead.distilbert.inputs import EncodedBatch, PaddedBatch
 from polyhead.distilbert.outputs import BaseModelOutput
 from polyhead.distilbert.pretrained import DistilBertPreTrainedModel, Wanted
 from polyhead.encoder import DistilBertConfig, Encoder
+from polyhead.model.padded import EncodedBatch, PaddedBatch, packed_batch
 from polyhead.model.per_row import PerRow, names_per_row
 from polyhead.routing import Plan, Route
 
@@ -111,7 +111,7 @@ class DistilBertModel(DistilBertPreTrainedModel):
         # in training, equal rows shall differ by their dropout
         plan = Plan.of(batch.rows, names, share_rows=not self.training)
         output = self.encoder(
-            batch.packed(plan, self.device, self.dtype),
+            packed_batch(plan, batch.embeds, self.encoder.word_embeddings.weight),
             Route(plan, adapters),
             keep_layers=wanted.hidden_states,
             keep_attentions=wanted.attentions,

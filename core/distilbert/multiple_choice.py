@@ -7,26 +7,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any, ClassVar, Final
+from typing import Any, ClassVar
 
 from torch import Tensor
 
 from polyhead.contracts import Head
 from polyhead.distilbert.head_loading import new_head
-from polyhead.distilbert.inputs import PaddedBatch, tensor_of
 from polyhead.distilbert.outputs import MultipleChoiceModelOutput
 from polyhead.distilbert.with_head import DistilBertWithHead
-from polyhead.errors import InputError
+from polyhead.model.padded import PaddedBatch, tensor_of
 from polyhead.model.per_row import PerRow, names_per_row
 
 __all__ = ["DistilBertForMultipleChoice"]
-
-_N_DIMENSIONS: Final = {
-    "input_ids": 3,
-    "attention_mask": 3,
-    "position_ids": 3,
-    "inputs_embeds": 4,
-}
 
 
 class DistilBertForMultipleChoice(DistilBertWithHead):
@@ -78,17 +70,10 @@ class DistilBertForMultipleChoice(DistilBertWithHead):
             InputError: The tensors or labels are not of that form.
             UnknownAdapterError: A named adapter is not there.
         """
-        given = {
-            "input_ids": input_ids,
-            "attention_mask": attention_mask,
-            "inputs_embeds": inputs_embeds,
-            "position_ids": position_ids,
-        }
-        rows = {name: _as_rows(name, value) for name, value in given.items()}
-        batch = PaddedBatch.of(**rows)
-        n_examples, n_choices = next(
-            value.shape[:2] for value in (input_ids, inputs_embeds) if value is not None
+        batch, n_choices = PaddedBatch.of_examples(
+            input_ids, attention_mask, inputs_embeds, position_ids, always=True
         )
+        n_examples = len(batch.rows) // n_choices
         names = names_per_row(adapter_names, n_examples, "adapter_names")
         wanted = self._wanted(output_attentions, output_hidden_states, return_dict)
         encoded = self.distilbert.encode(
@@ -114,18 +99,3 @@ class DistilBertForMultipleChoice(DistilBertWithHead):
             dropout=self.config.seq_classif_dropout,
             first_dropout=0.0,
         )
-
-
-def _as_rows(name: str, values: Tensor | None) -> Tensor | None:
-    """The choices of all examples one after the other. Shape: (E, C, ...) -> (E * C, ...)."""
-    if values is None:
-        return None
-    if not isinstance(values, Tensor) or values.ndim != _N_DIMENSIONS[name]:
-        form = tuple(values.shape) if isinstance(values, Tensor) else type(values).__name__
-        raise InputError(
-            f"{name} must have the dimensions (examples, choices, tokens"
-            f"{', width' if name == 'inputs_embeds' else ''}), not {form}."
-        )
-    if len(values) and not values.shape[1]:
-        raise InputError(f"{name} has no choices: its second dimension is 0.")
-    return values.flatten(0, 1)

@@ -14,10 +14,10 @@ from torch import Tensor
 
 from polyhead.contracts import Head
 from polyhead.distilbert.head_loading import new_head
-from polyhead.distilbert.inputs import EncodedBatch, PaddedBatch, tensor_of
 from polyhead.distilbert.outputs import QuestionAnsweringModelOutput
 from polyhead.distilbert.with_head import DistilBertWithHead
 from polyhead.errors import ConfigError, InputError
+from polyhead.model.padded import EncodedBatch, PaddedBatch, tensor_of
 from polyhead.model.per_row import PerRow
 
 __all__ = ["DistilBertForQuestionAnswering"]

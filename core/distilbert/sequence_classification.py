@@ -13,10 +13,10 @@ from torch import Tensor
 
 from polyhead.contracts import Head
 from polyhead.distilbert.head_loading import label_names, new_head
-from polyhead.distilbert.inputs import PaddedBatch, tensor_of
 from polyhead.distilbert.outputs import SequenceClassifierOutput
 from polyhead.distilbert.with_head import DistilBertWithHead
 from polyhead.encoder.config_types import ProblemType
+from polyhead.model.padded import PaddedBatch, tensor_of
 from polyhead.model.per_row import PerRow
 
 __all__ = ["DistilBertForSequenceClassification"]

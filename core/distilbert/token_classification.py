@@ -12,9 +12,9 @@ from torch import Tensor
 
 from polyhead.contracts import Head
 from polyhead.distilbert.head_loading import label_names, new_head
-from polyhead.distilbert.inputs import PaddedBatch, tensor_of
 from polyhead.distilbert.outputs import TokenClassifierOutput
 from polyhead.distilbert.with_head import DistilBertWithHead
+from polyhead.model.padded import PaddedBatch, tensor_of
 from polyhead.model.per_row import PerRow
 
 __all__ = ["DistilBertForTokenClassification"]

@@ -9,9 +9,9 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-from polyhead.batch import Hidden
 from polyhead.contracts import Head, HeadOutput
 from polyhead.errors import InputError
+from polyhead.model.padded import EncodedBatch
 
 __all__ = ["ModelOutput"]
 
@@ -21,8 +21,7 @@ class ModelOutput:
     """Hidden states, the heads' outputs, and the loss where labels were given.
 
     Attributes:
-        hidden: Hidden states of the batch's tokens, packed in the order of its rows.
-        mask: Which places of the padded batch hold a token. Shape: as the input's, bool.
+        encoded: What the encoder made of the batch.
         heads: Each row's head, or None for a row that was asked for none. Where examples have
             several rows, each example's.
         modules: The heads that were asked, by name.
@@ -30,8 +29,7 @@ class ModelOutput:
         losses: Each head's mean loss over its own rows; empty without labels.
     """
 
-    hidden: Hidden
-    mask: Tensor
+    encoded: EncodedBatch
     heads: tuple[str | None, ...]
     modules: Mapping[str, Head]
     outputs: Mapping[str, HeadOutput]
@@ -40,7 +38,17 @@ class ModelOutput:
     @cached_property
     def last_hidden_state(self) -> Tensor:
         """The last layer, padded as the input was, zeros where it was masked. Shape: (B, T, D)."""
-        return self._padded(self.hidden.tokens)
+        return self.encoded.last_hidden_state
+
+    @property
+    def hidden_states(self) -> tuple[Tensor, ...] | None:
+        """The embeddings and each layer's hidden states, each (B, T, D), if they were asked for."""
+        return self.encoded.hidden_states
+
+    @property
+    def attentions(self) -> tuple[Tensor, ...] | None:
+        """Each layer's attention weights, each (B, H, T, T), if they were asked for."""
+        return self.encoded.attentions
 
     @property
     def loss(self) -> Tensor | None:
@@ -68,7 +76,7 @@ class ModelOutput:
         [(name, output)] = self.outputs.items()
         head = self.modules[name]
         logits = head.logits(output)
-        return self._padded(logits) if head.answers == "token" else logits
+        return self.encoded.padded(logits) if head.answers == "token" else logits
 
     @cached_property
     def rows(self) -> tuple[HeadOutput | None, ...]:
@@ -80,17 +88,11 @@ class ModelOutput:
         parts = {name: iter(self._split(name)) for name in self.outputs}
         return tuple(None if head is None else next(parts[head]) for head in self.heads)
 
-    def _padded(self, tokens: Tensor) -> Tensor:
-        """Packed values of all tokens, where they stood in the input. (N, ...) -> (B, T, ...)."""
-        mask = self.mask.flatten(0, -2)
-        padded = tokens.new_zeros(*mask.shape, *tokens.shape[1:])
-        return padded.index_put(mask.nonzero(as_tuple=True), tokens)
-
     def _split(self, name: str) -> list[HeadOutput]:
         """A head's output, row by row."""
         head, output = self.modules[name], self.outputs[name]
         if head.answers == "token":
-            n_tokens = zip(self.heads, self.mask.sum(dim=1).tolist(), strict=True)
+            n_tokens = zip(self.heads, self.encoded.mask.sum(dim=1).tolist(), strict=True)
             own = [n for owner, n in n_tokens if owner == name]
             return list(torch.split(head.logits(output), own))
         if isinstance(output, Tensor):

@@ -11,7 +11,7 @@ from polyhead.batch import Row
 from polyhead.contracts import Head
 from polyhead.errors import InputError
 
-__all__ = ["Labels", "rows_of", "targets_for"]
+__all__ = ["Labels", "answer_positions", "rows_of", "targets_for"]
 
 Labels = Tensor | Sequence[object] | Mapping[str, Tensor]
 """One tensor for a single head; one entry a row; or each head's own, by its name."""
@@ -23,27 +23,24 @@ def rows_of(input_ids: Tensor, attention_mask: Tensor | None) -> tuple[list[Row]
     A token keeps the position of its column, as in transformers, wherever the padding is.
 
     Args:
-        input_ids: Integers. Shape: (B, T), or (E, C, T) for E examples of C rows each.
-        attention_mask: 1 for a token, 0 for padding. All tokens when None. Shape: as input_ids.
+        input_ids: Shape: (B, T), integers.
+        attention_mask: Shape: (B, T); 1 for a token, 0 for padding. All tokens when None.
 
     Returns:
-        B = E * C rows, and the mask as bool. Shape: as input_ids.
+        B rows, and the mask as bool. Shape: (B, T).
 
     Raises:
         InputError: The tensors are not of that form, or a row has no token.
     """
-    if not isinstance(input_ids, Tensor) or input_ids.ndim not in {2, 3}:
+    if not isinstance(input_ids, Tensor) or input_ids.ndim != 2:  # noqa: PLR2004
         raise InputError(
-            "input_ids must be a tensor of shape (rows, tokens), or (examples, choices, tokens), "
-            f"not {_form(input_ids)}."
+            f"input_ids must be a tensor of shape (rows, tokens), not {_form(input_ids)}."
         )
     if input_ids.dtype not in {torch.int64, torch.int32}:
         raise InputError(f"input_ids must hold integers, not {input_ids.dtype}.")
     mask = _checked_mask(input_ids, attention_mask)
     rows = []
-    for ids, kept in zip(
-        input_ids.flatten(0, -2).tolist(), mask.flatten(0, -2).tolist(), strict=True
-    ):
+    for ids, kept in zip(input_ids.tolist(), mask.tolist(), strict=True):
         places = [place for place, is_kept in enumerate(kept) if is_kept]
         if len(places) == len(ids) or places == list(range(len(places))):
             rows.append(Row(tuple(ids[: len(places)])))
@@ -67,6 +64,34 @@ def _checked_mask(input_ids: Tensor, attention_mask: Tensor | None) -> Tensor:
     if not torch.equal(mask.to(attention_mask.dtype), attention_mask):
         raise InputError("attention_mask must hold only 0 and 1.")
     return mask
+
+
+def answer_positions(
+    labels: Labels | None, start: Tensor | None, end: Tensor | None
+) -> Labels | None:
+    """The labels of a call, which answers' positions may stand in for.
+
+    Args:
+        labels: As the caller gave them.
+        start: Where each row's answer starts. Shape: (B,).
+        end: Where it ends. Shape: (B,).
+
+    Returns:
+        The labels; for positions a tensor with both of each row. Shape: (B, 2).
+
+    Raises:
+        InputError: Both are given, or one position alone, or they do not go together.
+    """
+    if start is None and end is None:
+        return labels
+    if labels is not None or start is None or end is None:
+        raise InputError("give start_positions and end_positions, both, or labels.")
+    if not (isinstance(start, Tensor) and isinstance(end, Tensor) and start.shape == end.shape):
+        raise InputError(
+            "start_positions and end_positions must be tensors of one shape, not "
+            f"{_form(start)} and {_form(end)}."
+        )
+    return torch.stack([start, end], dim=-1)
 
 
 def targets_for(

@@ -6,10 +6,10 @@ row by row, and many threads call one model at once.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self, cast, overload
+from typing import Any, Self, cast, overload
 
 from torch import Tensor
 
@@ -20,10 +20,11 @@ from polyhead.errors import InputError, shown
 from polyhead.model.documented import DocumentedModel
 from polyhead.model.loading import find_checkpoint
 from polyhead.model.output import ModelOutput
+from polyhead.model.padded import EncodedBatch, PaddedBatch, packed_batch
 from polyhead.model.per_row import PerRow, names_per_row
 from polyhead.model.prediction import HeadCall, Question, answer, as_list
 from polyhead.model.task import Task
-from polyhead.model.tensors import Labels, rows_of, targets_for
+from polyhead.model.tensors import Labels, answer_positions, targets_for
 from polyhead.model.unset import UNSET, Unset
 from polyhead.routing import Plan, Route
 from polyhead.tokenizer import Tokenizer
@@ -90,12 +91,18 @@ class DistilBertModelWithHeads(DocumentedModel):
 
     def forward(
         self,
-        input_ids: Tensor,
+        input_ids: Tensor | None = None,
         attention_mask: Tensor | None = None,
         *,
+        head_mask: Tensor | None = None,
+        inputs_embeds: Tensor | None = None,
         adapter_names: PerRow | Unset = UNSET,
         head: PerRow | Unset = UNSET,
         labels: Labels | None = None,
+        start_positions: Tensor | None = None,
+        end_positions: Tensor | None = None,
+        output_attentions: bool = False,
+        output_hidden_states: bool = False,
     ) -> ModelOutput:
         """Runs a padded batch.
 
@@ -104,12 +111,21 @@ class DistilBertModelWithHeads(DocumentedModel):
                 the choices of a question: a head and an adapter are then named for each example.
             attention_mask: 1 for a token, 0 for padding, which may lie anywhere. Shape: as
                 input_ids.
+            head_mask: What the weights of each attention head are multiplied with. Shape: (H,) for
+                all layers, or (L, H).
+            inputs_embeds: In place of `input_ids` and their word embeddings. Shape: (B, T, D) or
+                (E, C, T, D).
             adapter_names: For all rows or one a row: an adapter's name, or None for the bare
                 encoder. When not given, each head's own adapter.
             head: For all rows or one a row: a head's name, or None for hidden states only. When not
                 given, the model's only head; none where it has none.
             labels: For the loss: a tensor for a single head, a list with one label a row, or a dict
                 with a tensor for each head.
+            start_positions: With `end_positions` in place of `labels`, for a question answering
+                head: where the answers start. Shape: (B,).
+            end_positions: Where they end. Shape: (B,).
+            output_attentions: Whether to return the attention weights.
+            output_hidden_states: Whether to return every layer's hidden states.
 
         Returns:
             Hidden states, outputs and loss.
@@ -119,29 +135,37 @@ class DistilBertModelWithHeads(DocumentedModel):
             UnknownAdapterError: A named adapter is not there.
             UnknownHeadError: A named head is not there.
         """
-        rows, mask = rows_of(input_ids, attention_mask)
-        # a third dimension: each example has that many rows, one head and one adapter
-        n_each = 1 if mask.ndim == 2 else mask.shape[1]  # noqa: PLR2004
-        row_heads = self._row_heads(head, len(mask))
+        batch, n_each = PaddedBatch.of_examples(input_ids, attention_mask, inputs_embeds)
+        n_examples = len(batch.rows) // n_each
+        row_heads = self._row_heads(head, n_examples)
         row_adapters = self._row_adapters(adapter_names, row_heads)
         names = tuple(dict.fromkeys(name for name in row_heads if name is not None))
         heads = {name: self._heads.find(name) for name in names}
-        done = self._encode(rows, _repeated(row_adapters, n_each), heads.values())
+        done = self._encode(
+            batch.rows,
+            [name for name in row_adapters for _ in range(n_each)],
+            batch.embeds,
+            keep_layers=output_hidden_states or any(h.keeps_layers for h in heads.values()),
+            keep_attentions=output_attentions,
+            head_mask=head_mask,
+        )
         outputs = {}
         for name, found in heads.items():
             examples = [number for number, owner in enumerate(row_heads) if owner == name]
             numbers = [n for first in examples for n in range(first * n_each, (first + 1) * n_each)]
-            counts = (n_each,) * len(examples)
-            outputs[name] = self._run_head(found, done, numbers, counts)
+            outputs[name] = self._run_head(found, done, numbers, (n_each,) * len(examples))
         losses = {}
+        labels = answer_positions(labels, start_positions, end_positions)
         if labels is not None:
+            mask = batch.mask if n_each == 1 else batch.mask.view(n_examples, n_each, -1)
             targets = targets_for(labels, heads, row_heads, mask)
             losses = {
                 name: heads[name].loss(outputs[name], targets[name].to(self.device))
                 for name in names
             }
         hidden = Hidden(done.output.last, done.plan.packing, done.plan.place)
-        return ModelOutput(hidden, mask.to(self.device), row_heads, heads, outputs, losses)
+        encoded = EncodedBatch(hidden, batch.mask.to(self.device), done.output)
+        return ModelOutput(encoded, row_heads, heads, outputs, losses)
 
     def compute(self, calls: Sequence[HeadCall]) -> list[HeadOutput]:
         """Runs rows of any heads and adapters in one packed pass.
@@ -162,8 +186,12 @@ class DistilBertModelWithHeads(DocumentedModel):
         heads = [self._heads.find(call.head) for call in calls]
         rows = [row for call in calls for row in call.rows]
         adapters = [adapter for call in calls for adapter in call.adapters]
-        depth = max((head.depth for head in heads), default=0)
-        done = self._encode(rows, adapters, heads, depth)
+        done = self._encode(
+            rows,
+            adapters,
+            keep_layers=any(head.keeps_layers for head in heads),
+            depth=max((head.depth for head in heads), default=0),
+        )
         outputs = []
         start = 0
         for head, call in zip(heads, calls, strict=True):
@@ -261,20 +289,16 @@ class DistilBertModelWithHeads(DocumentedModel):
         self,
         rows: Sequence[Row],
         row_adapters: Sequence[str | None],
-        heads: Iterable[Head],
-        depth: int | None = None,
+        embeds: Tensor | None = None,
+        **options: Any,
     ) -> _Pass:
+        """Runs rows through the encoder; `options` are arguments of `Encoder.forward`."""
         adapters = {
             name: self._adapters.find(name) for name in set(row_adapters) if name is not None
         }
         plan = Plan.of(rows, row_adapters)
-        output: EncoderOutput = self.encoder(
-            plan.packed(self.device),
-            Route(plan, adapters),
-            keep_layers=any(head.keeps_layers for head in heads),
-            depth=depth,
-        )
-        return _Pass(plan, output)
+        packed = packed_batch(plan, embeds, self.encoder.word_embeddings.weight)
+        return _Pass(plan, self.encoder(packed, Route(plan, adapters), **options))
 
     def _run_head(
         self,
@@ -303,10 +327,6 @@ class DistilBertModelWithHeads(DocumentedModel):
             )
         examples = [_parsed(head, value, number) for number, value in enumerate(values)]
         return Question(task, head, head.encode(examples, self.text_tokenizer(task)))
-
-
-def _repeated(names: Sequence[str | None], times: int) -> list[str | None]:
-    return [name for name in names for _ in range(times)]
 
 
 def _parsed(head: Head, value: object, number: int) -> Example:

@@ -7,8 +7,10 @@ import torch
 
 from polyhead.batch import Hidden, Packing
 from polyhead.contracts import Head
+from polyhead.encoder import EncoderOutput
 from polyhead.errors import InputError
 from polyhead.model import ModelOutput
+from polyhead.model.padded import EncodedBatch
 
 HIDDEN = Hidden.of_rows(torch.arange(6.0).view(3, 2), Packing((2, 1)))
 MASK = torch.tensor([[False, True, True], [True, False, False]])
@@ -23,7 +25,8 @@ def a_head(answers="row"):
 
 def output(heads, outputs, losses=None, answers="row"):
     modules = {name: a_head(answers) for name in heads if name is not None}
-    return ModelOutput(HIDDEN, MASK, heads, modules, outputs, losses or {})
+    encoded = EncodedBatch(HIDDEN, MASK, EncoderOutput(HIDDEN.batch, None))
+    return ModelOutput(encoded, heads, modules, outputs, losses or {})
 
 
 def test_hidden_states_are_padded_as_the_input_was():

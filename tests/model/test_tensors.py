@@ -36,9 +36,9 @@ def test_tokens_keep_the_positions_of_their_columns():
 @pytest.mark.parametrize(
     ("ids", "mask", "part"),
     [
-        ([[1, 2]], None, "of shape (rows, tokens), or (examples, choices, tokens), not list"),
+        ([[1, 2]], None, "input_ids must be a tensor of shape (rows, tokens), not list"),
         (torch.ones(3).long(), None, "not a tensor of shape (3,)"),
-        (torch.ones(1, 2, 3, 4).long(), None, "not a tensor of shape (1, 2, 3, 4)"),
+        (torch.ones(1, 2, 3).long(), None, "not a tensor of shape (1, 2, 3)"),
         (torch.ones(1, 2), None, "input_ids must hold integers, not torch.float32"),
         (torch.ones(1, 2).bool(), None, "integers, not torch.bool"),
         (
@@ -64,13 +64,6 @@ def test_tensors_of_another_form_are_refused(ids, mask, part):
     with pytest.raises(InputError) as caught:
         rows_of(ids, mask)
     assert part in str(caught.value)
-
-
-def test_rows_of_examples_are_taken_one_after_the_other():
-    ids = torch.arange(1, 13).view(2, 3, 2)
-    rows, mask = rows_of(ids, None)
-    assert [row.ids for row in rows] == [(1, 2), (3, 4), (5, 6), (7, 8), (9, 10), (11, 12)]
-    assert mask.shape == ids.shape
 
 
 def test_one_tensor_of_labels_is_for_the_only_head(model):

@@ -200,11 +200,9 @@ def test_names_of_another_form_are_refused(model, argument, value, part):
     assert part in str(caught.value)
 
 
-def test_a_batch_without_rows_has_no_outputs(model):
-    output = model(input_ids=torch.empty(0, 4, dtype=torch.long), head="mood")
-    assert output.last_hidden_state.shape == (0, 4, 32)
-    assert output.outputs == {}
-    assert output.rows == ()
+def test_a_batch_without_rows_is_refused(model):
+    with pytest.raises(InputError, match="the batch is empty: its tensors have no rows"):
+        model(input_ids=torch.empty(0, 4, dtype=torch.long), head="mood")
 
 
 def test_the_call_leaves_no_trace_in_the_model(model):

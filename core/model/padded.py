@@ -18,7 +18,7 @@ from polyhead.errors import InputError
 from polyhead.model.tensors import rows_of
 from polyhead.routing import Plan
 
-__all__ = ["EncodedBatch", "PaddedBatch", "tensor_of"]
+__all__ = ["EncodedBatch", "PaddedBatch", "packed_batch", "tensor_of"]
 
 _N_DIMENSIONS = 2  # of a padded batch of ids
 
@@ -44,7 +44,7 @@ class PaddedBatch:
 
     Attributes:
         rows: Its rows, masked places left out.
-        mask: Which places hold a token. Shape: (B, T), bool.
+        mask: Which places hold a token, (B, T), bool.
         embeds: What stands in place of word embeddings, or None: the rows' ids are then places in
             it. Shape: (B * T, D).
     """
@@ -87,12 +87,73 @@ class PaddedBatch:
             rows = _placed(rows, mask, tensor_of(position_ids, "position_ids"))
         return cls(rows, mask, None if inputs_embeds is None else inputs_embeds.flatten(0, 1))
 
-    def packed(self, plan: Plan, device: torch.device, dtype: torch.dtype) -> Packed:
-        """What the encoder reads of a plan of these rows, where and as it reads it."""
-        packed = plan.packed(device)
-        if self.embeds is None:
-            return packed
-        return replace(packed, embeds=self.embeds.to(device, dtype)[packed.ids])
+    @classmethod
+    def of_examples(
+        cls,
+        input_ids: Tensor | None,
+        attention_mask: Tensor | None,
+        inputs_embeds: Tensor | None,
+        position_ids: Tensor | None = None,
+        *,
+        always: bool = False,
+    ) -> tuple[PaddedBatch, int]:
+        """The batch that a call gives, whose tensors may have several rows for each example.
+
+        Args:
+            input_ids: Shape: (B, T), or (E, C, T) for E examples of C rows each.
+            attention_mask: Shape: likewise.
+            inputs_embeds: Shape: (B, T, D) or (E, C, T, D).
+            position_ids: Shape: (E, C, T), where there are several rows an example.
+            always: Whether the tensors must have a dimension of the examples.
+
+        Returns:
+            The batch of all rows, and how many each example has.
+
+        Raises:
+            InputError: As in `of`, or an example has no row.
+        """
+        given = input_ids if inputs_embeds is None else inputs_embeds
+        by_row = _N_DIMENSIONS + (inputs_embeds is not None)
+        if not always and (not isinstance(given, Tensor) or given.ndim == by_row):
+            return cls.of(input_ids, attention_mask, inputs_embeds, position_ids), 1
+        tensors = {
+            "input_ids": input_ids,
+            "attention_mask": attention_mask,
+            "inputs_embeds": inputs_embeds,
+            "position_ids": position_ids,
+        }
+        rows = {name: _by_row(name, value) for name, value in tensors.items()}
+        n_each = 1 if given is None else given.shape[1]
+        return cls.of(**rows), n_each
+
+
+def packed_batch(plan: Plan, embeds: Tensor | None, like: Tensor) -> Packed:
+    """What the encoder reads of a plan, where and as it reads it.
+
+    Args:
+        plan: Of the batch's rows.
+        embeds: `PaddedBatch.embeds`.
+        like: A weight of the encoder.
+    """
+    packed = plan.packed(like.device)
+    return packed if embeds is None else replace(packed, embeds=embeds.to(like)[packed.ids])
+
+
+def _by_row(name: str, values: Tensor | None) -> Tensor | None:
+    """The rows of all examples one after the other. Shape: (E, C, ...) -> (E * C, ...)."""
+    if values is None:
+        return None
+    has_width = name == "inputs_embeds"
+    n_dimensions = _N_DIMENSIONS + 1 + has_width
+    if not isinstance(values, Tensor) or values.ndim != n_dimensions:
+        form = tuple(values.shape) if isinstance(values, Tensor) else type(values).__name__
+        raise InputError(
+            f"{name} must have the dimensions (examples, choices, tokens"
+            f"{', width' if has_width else ''}), not {form}."
+        )
+    if len(values) and not values.shape[1]:
+        raise InputError(f"{name} has no choices: its second dimension is 0.")
+    return values.flatten(0, 1)
 
 
 def _places(embeds: Tensor) -> Tensor:
