@@ -33,11 +33,33 @@ if TYPE_CHECKING:
         TextSettings,
         TrainEvent,
     )
+    from polyhead.distilbert import (
+        DistilBertForMaskedLM,
+        DistilBertForMultipleChoice,
+        DistilBertForQuestionAnswering,
+        DistilBertForSequenceClassification,
+        DistilBertForTokenClassification,
+        DistilBertModel,
+        DistilBertTokenizer,
+        DistilBertTokenizerFast,
+        load_transformers_head,
+    )
+    from polyhead.distilbert.auto import (
+        AutoConfig,
+        AutoModel,
+        AutoModelForMaskedLM,
+        AutoModelForMultipleChoice,
+        AutoModelForQuestionAnswering,
+        AutoModelForSequenceClassification,
+        AutoModelForTokenClassification,
+        AutoTokenizer,
+    )
     from polyhead.encoder import DistilBertConfig
     from polyhead.errors import PolyheadError
     from polyhead.heads import ClassificationHeadConfig, ClassificationPrediction
     from polyhead.hookspecs import hookimpl
     from polyhead.model import UNSET, DistilBertModelWithHeads, ModelOutput, Task
+    from polyhead.pipelines import pipeline
     from polyhead.tokenizer import Tokenizer
     from polyhead.train import Trainer, TrainSettings
 
@@ -45,11 +67,27 @@ __all__ = [
     "UNSET",
     "Adapter",
     "AdapterConfig",
+    "AutoConfig",
+    "AutoModel",
+    "AutoModelForMaskedLM",
+    "AutoModelForMultipleChoice",
+    "AutoModelForQuestionAnswering",
+    "AutoModelForSequenceClassification",
+    "AutoModelForTokenClassification",
+    "AutoTokenizer",
     "BottleneckConfig",
     "ClassificationHeadConfig",
     "ClassificationPrediction",
     "DistilBertConfig",
+    "DistilBertForMaskedLM",
+    "DistilBertForMultipleChoice",
+    "DistilBertForQuestionAnswering",
+    "DistilBertForSequenceClassification",
+    "DistilBertForTokenClassification",
+    "DistilBertModel",
     "DistilBertModelWithHeads",
+    "DistilBertTokenizer",
+    "DistilBertTokenizerFast",
     "Encoded",
     "EncoderShape",
     "Example",
@@ -69,6 +107,8 @@ __all__ = [
     "TrainSettings",
     "Trainer",
     "hookimpl",
+    "load_transformers_head",
+    "pipeline",
 ]
 
 _HOMES = {
@@ -89,11 +129,33 @@ _HOMES = {
         "TextSettings",
         "TrainEvent",
     ),
+    "polyhead.distilbert": (
+        "DistilBertForMaskedLM",
+        "DistilBertForMultipleChoice",
+        "DistilBertForQuestionAnswering",
+        "DistilBertForSequenceClassification",
+        "DistilBertForTokenClassification",
+        "DistilBertModel",
+        "DistilBertTokenizer",
+        "DistilBertTokenizerFast",
+        "load_transformers_head",
+    ),
+    "polyhead.distilbert.auto": (
+        "AutoConfig",
+        "AutoModel",
+        "AutoModelForMaskedLM",
+        "AutoModelForMultipleChoice",
+        "AutoModelForQuestionAnswering",
+        "AutoModelForSequenceClassification",
+        "AutoModelForTokenClassification",
+        "AutoTokenizer",
+    ),
     "polyhead.encoder": ("DistilBertConfig",),
     "polyhead.errors": ("PolyheadError",),
     "polyhead.heads": ("ClassificationHeadConfig", "ClassificationPrediction"),
     "polyhead.hookspecs": ("hookimpl",),
     "polyhead.model": ("UNSET", "DistilBertModelWithHeads", "ModelOutput", "Task"),
+    "polyhead.pipelines": ("pipeline",),
     "polyhead.tokenizer": ("Tokenizer",),
     "polyhead.train": ("TrainSettings", "Trainer"),
 }

@@ -6,7 +6,8 @@
     │   ├── UnknownHeadError
     │   ├── UnknownTaskError
     │   ├── UnknownKindError
-    │   └── UnknownBackboneError
+    │   ├── UnknownBackboneError
+    │   └── UnknownPipelineError
     ├── NameTakenError (ValueError)
     ├── InvalidNameError (ValueError)
     ├── DuplicateKindError (ValueError)
@@ -58,6 +59,7 @@ __all__ = [
     "UnknownHeadError",
     "UnknownKindError",
     "UnknownNameError",
+    "UnknownPipelineError",
     "UnknownTaskError",
     "WriteError",
     "listing",
@@ -130,6 +132,13 @@ class UnknownBackboneError(UnknownNameError):
 
     what = "backbone"
     where = "named ones"
+
+
+class UnknownPipelineError(UnknownNameError):
+    """No pipeline answers that task."""
+
+    what = "pipeline"
+    where = "there are"
 
 
 class NameTakenError(PolyheadError, ValueError):

@@ -11,6 +11,7 @@ from polyhead.cli.inspect import inspect
 from polyhead.cli.plugins import adapters, heads, plugins
 from polyhead.cli.predict import predict
 from polyhead.cli.quickstart import quickstart
+from polyhead.cli.run import run
 from polyhead.cli.tasks import tasks
 from polyhead.cli.train import train
 
@@ -28,6 +29,7 @@ for command in (
     train,
     evaluate,
     predict,
+    run,
     tasks,
     inspect,
     heads,

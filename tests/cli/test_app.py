@@ -28,7 +28,7 @@ def process(*words, **options):
 def test_all_commands_are_there():
     assert sorted(COMMANDS) == [
         *("adapters", "evaluate", "heads", "inspect", "plugins"),
-        *("predict", "quickstart", "tasks", "train"),
+        *("predict", "quickstart", "run", "tasks", "train"),
     ]
 
 
