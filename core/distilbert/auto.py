@@ -12,7 +12,7 @@ from polyhead.distilbert.pretrained import DistilBertPreTrainedModel
 from polyhead.distilbert.question_answering import DistilBertForQuestionAnswering
 from polyhead.distilbert.sequence_classification import DistilBertForSequenceClassification
 from polyhead.distilbert.token_classification import DistilBertForTokenClassification
-from polyhead.distilbert.tokenizer import DistilBertTokenizer
+from polyhead.distilbert.tokenization.tokenizer import DistilBertTokenizer
 from polyhead.encoder import DistilBertConfig
 from polyhead.errors import ConfigError
 

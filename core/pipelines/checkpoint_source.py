@@ -15,7 +15,7 @@ from polyhead.routing import Plan, Route
 
 if TYPE_CHECKING:
     from polyhead.distilbert import DistilBertPreTrainedModel
-    from polyhead.distilbert.tokenizer import DistilBertTokenizer
+    from polyhead.distilbert.tokenization.tokenizer import DistilBertTokenizer
 
 __all__ = ["CheckpointSource", "CheckpointVocabulary"]
 

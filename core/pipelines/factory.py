@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from polyhead.distilbert import DistilBertPreTrainedModel
     from polyhead.distilbert.placing import DeviceMap
-    from polyhead.distilbert.tokenizer import DistilBertTokenizer
+    from polyhead.distilbert.tokenization.tokenizer import DistilBertTokenizer
     from polyhead.encoder import DistilBertConfig
     from polyhead.model import DistilBertModelWithHeads
     from polyhead.pipelines.base import Pipeline

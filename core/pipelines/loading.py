@@ -14,7 +14,7 @@ from polyhead import distilbert
 from polyhead.artifact import TASK_FILE, read_task
 from polyhead.distilbert import DistilBertPreTrainedModel
 from polyhead.distilbert.placing import dtype_of
-from polyhead.distilbert.tokenizer import DistilBertTokenizer
+from polyhead.distilbert.tokenization.tokenizer import DistilBertTokenizer
 from polyhead.encoder import HubOptions, find_checkpoint
 from polyhead.encoder.config import DistilBertConfig
 from polyhead.encoder.finding import find_config

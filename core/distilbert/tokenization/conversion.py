@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, cast, overload
 
-from polyhead.distilbert.tokenizer_vocabulary import TokenVocabulary
+from polyhead.distilbert.tokenization.vocabulary import TokenVocabulary
 from polyhead.errors import InputError, shown
 
 __all__ = ["TokenConversion"]

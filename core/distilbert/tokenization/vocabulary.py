@@ -9,8 +9,8 @@ from typing import Any, overload
 from tokenizers import AddedToken
 from tokenizers import Tokenizer as Backend
 
-from polyhead.distilbert.tokenizer_backend import with_tokens
-from polyhead.distilbert.tokenizer_options import TOKEN_NAMES
+from polyhead.distilbert.tokenization.backend import with_tokens
+from polyhead.distilbert.tokenization.options import TOKEN_NAMES
 from polyhead.errors import ConfigError, InputError, shown
 from polyhead.wordpiece import frame
 

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import torch
 
-from polyhead.distilbert.tokenizer import DistilBertTokenizer
-from polyhead.distilbert.tokenizer_encoding import BatchEncoding, CharSpan, TokenSpan
+from polyhead.distilbert.tokenization.encoding import BatchEncoding, CharSpan, TokenSpan
+from polyhead.distilbert.tokenization.tokenizer import DistilBertTokenizer
 from polyhead.errors import ConfigError, InputError
 
 

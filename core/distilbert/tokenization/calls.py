@@ -8,14 +8,14 @@ from typing import Any
 
 from tokenizers import Encoding
 
-from polyhead.distilbert.tokenizer_arguments import Arguments
-from polyhead.distilbert.tokenizer_conversion import TokenConversion
-from polyhead.distilbert.tokenizer_encoding import BatchEncoding
-from polyhead.distilbert.tokenizer_limits import Limits, read_limits
-from polyhead.distilbert.tokenizer_padding import as_columns, padded
-from polyhead.distilbert.tokenizer_rows import encode_texts, pad_rows
-from polyhead.distilbert.tokenizer_tensors import check_tensor_type
-from polyhead.distilbert.tokenizer_texts import read_texts
+from polyhead.distilbert.tokenization.arguments import Arguments
+from polyhead.distilbert.tokenization.conversion import TokenConversion
+from polyhead.distilbert.tokenization.encoding import BatchEncoding
+from polyhead.distilbert.tokenization.limits import Limits, read_limits
+from polyhead.distilbert.tokenization.padding import as_columns, padded
+from polyhead.distilbert.tokenization.rows import encode_texts, pad_rows
+from polyhead.distilbert.tokenization.tensors import check_tensor_type
+from polyhead.distilbert.tokenization.texts import read_texts
 from polyhead.errors import ConfigError, InputError
 
 __all__ = ["TokenizerCalls"]

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from tokenizers import AddedToken, decoders, normalizers
 
-from polyhead.distilbert.tokenizer import DistilBertTokenizer
+from polyhead.distilbert.tokenization.tokenizer import DistilBertTokenizer
 from polyhead.wordpiece import read_vocabulary
 
 WORDS = (

@@ -10,7 +10,7 @@ from typing import Any
 from tokenizers import Regex, normalizers, pre_tokenizers
 from tokenizers import Tokenizer as Backend
 
-from polyhead.distilbert.tokenizer_options import TokenizerOptions
+from polyhead.distilbert.tokenization.options import TokenizerOptions
 
 __all__ = ["set_words", "words_of"]
 

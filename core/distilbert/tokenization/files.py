@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from tokenizers import AddedToken
 
-from polyhead.distilbert.tokenizer_options import TOKEN_NAMES, TokenizerOptions, read_options
+from polyhead.distilbert.tokenization.options import TOKEN_NAMES, TokenizerOptions, read_options
 from polyhead.errors import CheckpointError, ConfigError
 
 __all__ = ["TokenizerFiles", "file_contents", "read_folder", "vocabulary_text"]

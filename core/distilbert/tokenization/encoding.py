@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from tokenizers import Encoding
 
-from polyhead.distilbert.tokenizer_tensors import check_tensor_type, tensors_of
+from polyhead.distilbert.tokenization.tensors import check_tensor_type, tensors_of
 from polyhead.errors import InputError, shown
 
 if TYPE_CHECKING:

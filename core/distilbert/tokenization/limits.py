@@ -7,7 +7,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any, Literal, cast
 
-from polyhead.distilbert.tokenizer_options import NO_LIMIT, Side
+from polyhead.distilbert.tokenization.options import NO_LIMIT, Side
 from polyhead.errors import ConfigError, shown
 
 __all__ = ["Limits", "Padding", "Truncation", "read_limits"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from polyhead.distilbert.tokenizer_limits import Limits
+from polyhead.distilbert.tokenization.limits import Limits
 from polyhead.errors import InputError
 
 __all__ = ["check_cut"]

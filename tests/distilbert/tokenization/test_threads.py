@@ -4,7 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from polyhead.distilbert.tokenizer import DistilBertTokenizer
+from polyhead.distilbert.tokenization.tokenizer import DistilBertTokenizer
 
 TEXTS = [f"the cat sat on mat {'ab' * n} [SEP] red" for n in range(12)]
 CALLS = (

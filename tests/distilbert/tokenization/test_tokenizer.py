@@ -6,7 +6,7 @@ from copy import deepcopy
 import pytest
 from tokenizers import AddedToken
 
-from polyhead.distilbert.tokenizer import DistilBertTokenizer, DistilBertTokenizerFast
+from polyhead.distilbert.tokenization.tokenizer import DistilBertTokenizer, DistilBertTokenizerFast
 from polyhead.errors import CheckpointError, ConfigError, InputError
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from polyhead.distilbert.tokenizer_conversion import as_lists
-from polyhead.distilbert.tokenizer_limits import Limits
+from polyhead.distilbert.tokenization.conversion import as_lists
+from polyhead.distilbert.tokenization.limits import Limits
 from polyhead.errors import InputError
 
 __all__ = ["as_columns", "padded"]

@@ -9,8 +9,8 @@ from tokenizers import AddedToken, decoders
 from tokenizers import Tokenizer as Backend
 from tokenizers.models import WordPiece
 
-from polyhead.distilbert.tokenizer_options import TEXT_OPTIONS, TokenizerOptions
-from polyhead.distilbert.tokenizer_words import set_words, words_of
+from polyhead.distilbert.tokenization.options import TEXT_OPTIONS, TokenizerOptions
+from polyhead.distilbert.tokenization.words import set_words, words_of
 from polyhead.errors import CheckpointError, ConfigError
 from polyhead.wordpiece import wordpiece_backend
 

@@ -5,7 +5,7 @@ import json
 import pytest
 from tokenizers import AddedToken, Tokenizer, models
 
-from polyhead.distilbert.tokenizer import DistilBertTokenizer
+from polyhead.distilbert.tokenization.tokenizer import DistilBertTokenizer
 from polyhead.errors import CheckpointError, ConfigError, UnknownBackboneError, WriteError
 from polyhead.tokenizer import Tokenizer as RowTokenizer
 

@@ -4,7 +4,7 @@ import logging
 
 import pytest
 
-from polyhead.distilbert.tokenizer import DistilBertTokenizer
+from polyhead.distilbert.tokenization.tokenizer import DistilBertTokenizer
 from polyhead.errors import ConfigError, InputError
 
 CLS, SEP, PAD = 2, 3, 0

@@ -10,14 +10,14 @@ from tokenizers import AddedToken
 from tokenizers import Tokenizer as Backend
 
 from polyhead.artifact import write_file
-from polyhead.distilbert.tokenizer_backend import (
+from polyhead.distilbert.tokenization.backend import (
     backend_of_file,
     backend_of_vocabulary,
     with_tokens,
 )
-from polyhead.distilbert.tokenizer_calls import TokenizerCalls
-from polyhead.distilbert.tokenizer_files import file_contents, read_folder, vocabulary_text
-from polyhead.distilbert.tokenizer_options import TOKEN_NAMES, read_options
+from polyhead.distilbert.tokenization.calls import TokenizerCalls
+from polyhead.distilbert.tokenization.files import file_contents, read_folder, vocabulary_text
+from polyhead.distilbert.tokenization.options import TOKEN_NAMES, read_options
 from polyhead.encoder.finding import find_tokenizer
 from polyhead.encoder.hub import HubOptions
 from polyhead.errors import CheckpointError, ConfigError

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from tokenizers import Encoding
 from tokenizers import Tokenizer as Backend
 
-from polyhead.distilbert.tokenizer_backend import copy_of
-from polyhead.distilbert.tokenizer_cutting import check_cut
-from polyhead.distilbert.tokenizer_limits import Limits
-from polyhead.distilbert.tokenizer_texts import Text, Texts
+from polyhead.distilbert.tokenization.backend import copy_of
+from polyhead.distilbert.tokenization.cutting import check_cut
+from polyhead.distilbert.tokenization.limits import Limits
+from polyhead.distilbert.tokenization.texts import Text, Texts
 from polyhead.errors import ConfigError, InputError
 
 __all__ = ["encode_texts", "pad_rows"]
