@@ -21,6 +21,7 @@ from polyhead.heads.tagging.entities import tags_for
 from polyhead.heads.tagging.example import TaggingExample
 from polyhead.heads.tagging.groups import groups_of, pieces_of
 from polyhead.heads.tagging.metrics import EntityMetrics, TagMetrics
+from polyhead.heads.tagging.neighbours import with_neighbours
 from polyhead.heads.tagging.prediction import prediction_of
 from polyhead.heads.tagging.scheme import OUTSIDE
 from polyhead.heads.tagging.subwords import IGNORED, SubWords
@@ -39,9 +40,10 @@ __all__ = ["TaggingHead"]
 class TaggingHead(Head):
     """Linear layers over each token.
 
-    With h a token's hidden state, and the layers 1 to n: `h = activation(W_i dropout(h) + b_i)` for
-    all but the last, then `logits = W_n dropout(h) + b_n`. Weights start as N(0, 0.02), biases as
-    0. It is the first sub-word of a word that learns the word's tag.
+    With h a token's hidden state, beside those of its neighbours under `context`, and the layers 1
+    to n: `h = activation(W_i dropout(h) + b_i)` for all but the last, then `logits = W_n dropout(h)
+    + b_n`. Weights start as N(0, 0.02), biases as 0. It is the first sub-word of a word that learns
+    the word's tag.
 
     A text that is longer than the window is read in several that overlap, and each of its sub-words
     is answered once, by the window that sees most around it.
@@ -65,10 +67,9 @@ class TaggingHead(Head):
         """
         super().__init__(config, shape)
         self.activation = activation_of(config.activation)
-        self.dense = nn.ModuleList(
-            nn.Linear(shape.width, shape.width) for _ in range(config.layers - 1)
-        )
-        self.out = nn.Linear(shape.width, len(config.labels), bias=config.bias)
+        widths = [(2 * config.context + 1) * shape.width, *[shape.width] * (config.layers - 1)]
+        self.dense = nn.ModuleList(nn.Linear(width, shape.width) for width in widths[:-1])
+        self.out = nn.Linear(widths[-1], len(config.labels), bias=config.bias)
         self._number_of = {label: number for number, label in enumerate(config.labels)}
         for module in (*self.dense, self.out):
             init.normal_(module.weight, std=0.02)
@@ -140,10 +141,10 @@ class TaggingHead(Head):
 
     def forward(self, hidden: Hidden) -> Tensor:
         """Logits. Shape: (N, K)."""
-        states_ND = hidden.tokens
+        states_NW = with_neighbours(hidden.tokens, hidden.packing, self.config.context)
         for layer in self.dense:
-            states_ND = self.activation(layer(self._drop(states_ND)))
-        logits_NK: Tensor = self.out(self._drop(states_ND))
+            states_NW = self.activation(layer(self._drop(states_NW)))
+        logits_NK: Tensor = self.out(self._drop(states_NW))
         return logits_NK
 
     def targets(self, labels: Tensor, mask: Tensor) -> Tensor:

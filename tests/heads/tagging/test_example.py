@@ -52,7 +52,7 @@ def test_characters_are_counted_in_the_text_or_in_the_joined_words():
         ({"tokens": ["a"], "tags": [2.5]}, r"tags\.0: a label is a text .* \(got 2\.5\)"),
         ({"tokens": ["a"], "tags": [""]}, r"tags\.0: a label is a text that is not empty"),
         ({"text": "a", "entities": {}}, r"entities: must be a list \(got {}\)"),
-        ({"text": "a", "entities": [3]}, r"entities\.0: Input should be"),
+        ({"text": "a", "entities": [3]}, r"entities\.0: must be an object such as"),
         (("Ada", [(0, 4, "PER")]), "'PER' at 0 to 4 is no part of the text, .* 0 to 3"),
         (("Ada", [(3, 3, "PER")]), "'PER' at 3 to 3 is no part of the text"),
         (("Ada", [(2, 1, "PER")]), "'PER' at 2 to 1 is no part of the text"),
