@@ -2,47 +2,28 @@
 
 from __future__ import annotations
 
-import json
 from contextlib import contextmanager
 from copy import copy
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING
 
-from pydantic import BaseModel, ConfigDict, Field
 from tokenizers import Tokenizer as Backend
 
 from polyhead.batch import Row
-from polyhead.errors import CheckpointError, InputError, shown
-from polyhead.pieces import Pieces, joined
-from polyhead.wordpiece import read_vocabulary, wordpiece_backend
+from polyhead.errors import CheckpointError, InputError
+from polyhead.tokenizer.pieces import Pieces, joined
+from polyhead.tokenizer.settings import TextSettings
+from polyhead.tokenizer.truncation import kept_lengths
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from tokenizers import Encoding
 
-__all__ = ["TextSettings", "Tokenizer", "Truncation"]
+__all__ = ["Tokenizer"]
 
-_LEAST_OF_A_PAIR = 2  # one token of each text
 _NAMES = ("text", "second text")
-
-Truncation = Literal["longest_first", "only_first", "only_second", "refuse"]
-
-
-class TextSettings(BaseModel):
-    """How a task's texts become tokens; saved with the task, so serving reads as training did."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    max_length: int = Field(
-        default=128, ge=3, description="Most tokens of one row, special tokens included."
-    )
-    truncation: Truncation = Field(
-        default="longest_first",
-        description="Which text of a pair loses the tokens that do not fit; 'refuse' makes a text "
-        "that is too long an error.",
-    )
 
 
 class Tokenizer:
@@ -137,7 +118,12 @@ class Tokenizer:
         rows = []
         for number, (first, second) in enumerate(zip(firsts, seconds, strict=True)):
             with _numbered(number):
-                n_first, n_second = self._lengths(first, second, texts[number])
+                n_first, n_second = kept_lengths(
+                    self.settings,
+                    len(first),
+                    None if second is None else len(second),
+                    joined(texts[number]),
+                )
                 cut = None if second is None else second.part(0, n_second)
                 dropped = len(first) - n_first + (0 if second is None else len(second) - n_second)
                 row = self._row(first.part(0, n_first), cut, offsets=offsets)
@@ -284,39 +270,6 @@ class Tokenizer:
         for start, stop in second.windows(room, overlap):
             yield self._row(first, second.part(start, stop), offsets=True, start=start)
 
-    def _lengths(
-        self, first: Pieces, second: Pieces | None, text: str | Sequence[str]
-    ) -> tuple[int, int]:
-        """How many tokens of each text are kept."""
-        n_first, n_second = len(first), 0 if second is None else len(second)
-        room = self.settings.max_length - (2 if second is None else 3)
-        excess = n_first + n_second - room
-        if excess <= 0:
-            return n_first, n_second
-        if second is not None and room < _LEAST_OF_A_PAIR:
-            raise InputError(
-                f"max_length {self.settings.max_length} leaves no room for a pair of texts; the "
-                "least is 5."
-            )
-        match self.settings.truncation:
-            case "longest_first":
-                return _cut_longest(n_first, n_second, room)
-            case "only_first" if excess < n_first:
-                return n_first - excess, n_second
-            case "only_second" if excess < n_second:
-                return n_first, n_second - excess
-            case "only_first" | "only_second":
-                which = "first" if self.settings.truncation == "only_first" else "second"
-                raise InputError(
-                    f"the pair has {excess} tokens too many, more than its {which} text has; raise "
-                    "max_length or choose truncation='longest_first'."
-                )
-            case "refuse":
-                raise InputError(
-                    f"the text {shown(joined(text))} has {n_first + n_second} tokens and {room} "
-                    f"fit; shorten it, raise max_length or choose truncation='longest_first'."
-                )
-
     def _special(self, token: str) -> int:
         number = self._backend.token_to_id(token)
         if number is None:
@@ -344,16 +297,6 @@ def _check_words(words: object, what: str, number: int) -> None:
     odd = [type(word).__name__ for word in words if not isinstance(word, str)]
     if odd:
         raise InputError(f"a word must be a str, not {odd[0]}.", index=number)
-
-
-def _cut_longest(n_first: int, n_second: int, room: int) -> tuple[int, int]:
-    """Takes tokens from the longer text until both fit; neither is left without any."""
-    half = room // 2
-    if n_first <= half:
-        return n_first, room - n_first if n_second else 0
-    if n_second <= half:
-        return min(n_first, room - n_second), n_second
-    return room - half, half
 
 
 def _from_vocabulary(vocabulary: Path, config_file: Path) -> Backend:

@@ -5,7 +5,7 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from polyhead.pieces import Pieces, joined
+from polyhead.tokenizer.pieces import Pieces, joined
 
 
 @given(st.integers(1, 200), st.integers(1, 40), st.integers(0, 60))

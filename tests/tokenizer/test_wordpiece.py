@@ -3,7 +3,7 @@
 import pytest
 
 from polyhead.errors import CheckpointError
-from polyhead.wordpiece import SPECIAL_TOKENS, frame, read_vocabulary, wordpiece_backend
+from polyhead.tokenizer.wordpiece import SPECIAL_TOKENS, frame, read_vocabulary, wordpiece_backend
 
 VOCABULARY = {
     token: number for number, token in enumerate([*SPECIAL_TOKENS, "a", "the", "##a", "é", "中"])

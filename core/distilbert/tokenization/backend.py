@@ -12,7 +12,7 @@ from tokenizers.models import WordPiece
 from polyhead.distilbert.tokenization.options import TEXT_OPTIONS, TokenizerOptions
 from polyhead.distilbert.tokenization.words import set_words, words_of
 from polyhead.errors import CheckpointError, ConfigError
-from polyhead.wordpiece import wordpiece_backend
+from polyhead.tokenizer.wordpiece import wordpiece_backend
 
 __all__ = ["backend_of_file", "backend_of_vocabulary", "copy_of", "with_tokens"]
 

@@ -21,7 +21,7 @@ from polyhead.distilbert.tokenization.options import TOKEN_NAMES, read_options
 from polyhead.encoder.finding import find_tokenizer
 from polyhead.encoder.hub import HubOptions
 from polyhead.errors import CheckpointError, ConfigError
-from polyhead.wordpiece import read_vocabulary
+from polyhead.tokenizer.wordpiece import read_vocabulary
 
 __all__ = ["DistilBertTokenizer", "DistilBertTokenizerFast"]
 

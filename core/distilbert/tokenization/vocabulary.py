@@ -12,7 +12,7 @@ from tokenizers import Tokenizer as Backend
 from polyhead.distilbert.tokenization.backend import with_tokens
 from polyhead.distilbert.tokenization.options import TOKEN_NAMES
 from polyhead.errors import ConfigError, InputError, shown
-from polyhead.wordpiece import frame
+from polyhead.tokenizer.wordpiece import frame
 
 __all__ = ["TokenVocabulary"]
 

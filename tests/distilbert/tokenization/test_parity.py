@@ -9,7 +9,7 @@ import pytest
 from tokenizers import AddedToken, decoders, normalizers
 
 from polyhead.distilbert.tokenization.tokenizer import DistilBertTokenizer
-from polyhead.wordpiece import read_vocabulary
+from polyhead.tokenizer.wordpiece import read_vocabulary
 
 WORDS = (
     *("the", "Cat", "sat", "UNAFFABLE", "don't", "won't've", "e-mail", "U.S.A.", "naïve", "Café"),
