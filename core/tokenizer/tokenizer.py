@@ -15,6 +15,7 @@ from polyhead.errors import CheckpointError, InputError
 from polyhead.tokenizer.pieces import Pieces, joined
 from polyhead.tokenizer.settings import TextSettings
 from polyhead.tokenizer.truncation import kept_lengths
+from polyhead.tokenizer.wordpiece import backend_from_files
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -73,7 +74,7 @@ class Tokenizer:
             if fast.is_file():
                 return cls(Backend.from_file(str(fast)))
             if vocabulary.is_file():
-                return cls(_from_vocabulary(vocabulary, folder / "tokenizer_config.json"))
+                return cls(backend_from_files(vocabulary, folder / "tokenizer_config.json"))
         except CheckpointError:
             raise
         except Exception as error:  # the library raises bare Exception for unreadable files
@@ -297,15 +298,3 @@ def _check_words(words: object, what: str, number: int) -> None:
     odd = [type(word).__name__ for word in words if not isinstance(word, str)]
     if odd:
         raise InputError(f"a word must be a str, not {odd[0]}.", index=number)
-
-
-def _from_vocabulary(vocabulary: Path, config_file: Path) -> Backend:
-    config: dict[str, Any] = {}
-    if config_file.is_file():
-        config = json.loads(config_file.read_text(encoding="utf-8"))
-    return wordpiece_backend(
-        read_vocabulary(vocabulary),
-        lowercase=bool(config.get("do_lower_case", True)),
-        strip_accents=config.get("strip_accents"),
-        split_chinese=bool(config.get("tokenize_chinese_chars", True)),
-    )

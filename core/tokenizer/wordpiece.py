@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 from tokenizers import AddedToken, decoders, normalizers, pre_tokenizers
 from tokenizers import Tokenizer as Backend
@@ -12,7 +14,7 @@ from tokenizers.processors import TemplateProcessing
 
 from polyhead.errors import CheckpointError
 
-__all__ = ["SPECIAL_TOKENS", "frame", "read_vocabulary", "wordpiece_backend"]
+__all__ = ["SPECIAL_TOKENS", "backend_from_files", "frame", "read_vocabulary", "wordpiece_backend"]
 
 SPECIAL_TOKENS = ("[UNK]", "[SEP]", "[PAD]", "[CLS]", "[MASK]")
 """Those of BERT and DistilBERT."""
@@ -99,4 +101,22 @@ def frame(backend: Backend, first: str | None, separator: str | None) -> None:
         single=[*start, "$A:0", *ends[0]],
         pair=[*start, "$A:0", *ends[0], "$B:1", *ends[1]],
         special_tokens=[(name, backend.token_to_id(name)) for name in dict.fromkeys(names)],
+    )
+
+
+def backend_from_files(vocabulary: Path, config_file: Path) -> Backend:
+    """The tokenizer of a `vocab.txt`, as the `tokenizer_config.json` beside it says, if there is one.
+
+    Raises:
+        CheckpointError: The vocabulary cannot be read.
+        ValueError: The config is not JSON.
+    """
+    config: dict[str, Any] = {}
+    if config_file.is_file():
+        config = json.loads(config_file.read_text(encoding="utf-8"))
+    return wordpiece_backend(
+        read_vocabulary(vocabulary),
+        lowercase=bool(config.get("do_lower_case", True)),
+        strip_accents=config.get("strip_accents"),
+        split_chinese=bool(config.get("tokenize_chinese_chars", True)),
     )
