@@ -105,7 +105,7 @@ def frame(backend: Backend, first: str | None, separator: str | None) -> None:
 
 
 def backend_from_files(vocabulary: Path, config_file: Path) -> Backend:
-    """The tokenizer of a `vocab.txt`, as the `tokenizer_config.json` beside it says, if there is one.
+    """The tokenizer of a `vocab.txt`, as a `tokenizer_config.json` beside it says.
 
     Raises:
         CheckpointError: The vocabulary cannot be read.
