@@ -17,16 +17,10 @@ from polyhead.contracts.config import (
     validate_config,
 )
 from polyhead.contracts.events import TrainEvent
-from polyhead.contracts.head import (
-    Encoded,
-    Example,
-    Head,
-    HeadOutput,
-    Metrics,
-    Prediction,
-    targets_of,
-)
+from polyhead.contracts.examples import Encoded, Example, HeadOutput, Prediction, targets_of
+from polyhead.contracts.head import Head
 from polyhead.contracts.layer_mix import LayerMix
+from polyhead.contracts.metrics import Metrics
 from polyhead.contracts.recipe import Recipe
 from polyhead.contracts.sample import sample_of, text_fields
 from polyhead.contracts.shape import EncoderShape

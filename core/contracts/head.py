@@ -7,104 +7,30 @@ makes the output, and `loss` (training), `decode` (prediction) or `metrics` (eva
 from __future__ import annotations
 
 import inspect
-import json
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import torch
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import ValidationError
 from torch import Tensor, nn
 
 from polyhead.contracts.adapter import check_contract
 from polyhead.contracts.config import HeadConfig, explain, validate_config
+from polyhead.contracts.examples import Encoded, Example, HeadOutput, Prediction
 from polyhead.contracts.layer_mix import LayerMix
+from polyhead.contracts.metrics import Metrics
 from polyhead.contracts.recipe import Recipe
 from polyhead.errors import ConfigError, ContractError, InputError
 
 if TYPE_CHECKING:
-    from polyhead.batch import Hidden, Row
+    from polyhead.batch import Hidden
     from polyhead.contracts.shape import EncoderShape
     from polyhead.tokenizer import Tokenizer
 
-__all__ = ["Encoded", "Example", "Head", "HeadOutput", "Metrics", "Prediction", "targets_of"]
-
-HeadOutput = Tensor | dict[str, Tensor]
-"""What a head computes: logits, or several named tensors."""
-
-
-class Example(BaseModel):
-    """Base of every head's example: what a user writes in one line of a data file.
-
-    Attributes:
-        target_fields: The fields that hold what is to be predicted: needed in training, not read in
-            prediction.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-    target_fields: ClassVar[tuple[str, ...]] = ("label",)
-
+__all__ = ["Head"]
 
 _Example = Example  # Head.Example hides the name inside the class
-
-
-class Prediction(BaseModel):
-    """Base of every head's answer for one example: typed, JSON-ready.
-
-    `str` of it is the answer in a few words, as a table shows it.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    def __str__(self) -> str:
-        fields = self.model_dump(mode="json")
-        if "label" not in fields:
-            return json.dumps(fields, ensure_ascii=False)
-        label, score = fields["label"], fields.get("score")
-        return f"{label} ({score:.2f})" if isinstance(score, float) else str(label)
-
-
-@dataclass(frozen=True)
-class Encoded:
-    """One example, ready for the encoder.
-
-    Attributes:
-        example: The example itself.
-        rows: Its rows: one for most heads; windows of a long text or the choices of a question
-            are several.
-        target: What `loss` compares with, or None for an example without label. The targets of a
-            batch are concatenated along the first dimension.
-    """
-
-    example: Example
-    rows: tuple[Row, ...]
-    target: Tensor | None = None
-
-    @property
-    def n_tokens(self) -> int:
-        """Tokens of all its rows."""
-        return sum(len(row) for row in self.rows)
-
-
-class Metrics(ABC):
-    """Collects outputs and tells how good they were.
-
-    Attributes:
-        primary: The figure of `compute` by which the best checkpoint is chosen.
-        higher_is_better: The direction of `primary`.
-    """
-
-    primary: ClassVar[str]
-    higher_is_better: ClassVar[bool] = True
-
-    @abstractmethod
-    def update(self, output: HeadOutput, encoded: Sequence[Encoded]) -> None:
-        """Takes in the output of a batch and the labelled examples it belongs to."""
-
-    @abstractmethod
-    def compute(self) -> dict[str, float]:
-        """The figures over all batches so far, by their names in the field."""
 
 
 class Head(nn.Module, ABC):
@@ -293,15 +219,3 @@ class Head(nn.Module, ABC):
     @abstractmethod
     def metrics(self) -> Metrics:
         """A fresh collector."""
-
-
-def targets_of(encoded: Sequence[Encoded]) -> Tensor:
-    """The targets of a batch, concatenated.
-
-    Raises:
-        InputError: An example has no label.
-    """
-    targets = [item.target for item in encoded if item.target is not None]
-    if len(targets) < len(encoded):
-        raise InputError(f"{len(encoded) - len(targets)} of {len(encoded)} examples have no label.")
-    return torch.cat(targets)

@@ -5,24 +5,27 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from pydantic.fields import FieldInfo
 
-    from polyhead.contracts.head import Example
+    from polyhead.contracts.examples import Example
 
 __all__ = ["sample_of", "text_fields"]
 
 
-def sample_of(example_class: type[Example]) -> dict[str, Any]:
-    """A made-up example to be answered: its first field, and the others that it must have.
+def sample_of(example_class: type[Example], also: Collection[str] = ()) -> dict[str, Any]:
+    """The fields of a made-up example that is to be answered.
 
-    A value is the first of the field's `examples`, or else some words with its name.
+    They are its first one, those that it must have, and `also` these. A value is the first of the
+    field's `examples`, or else some words with its name.
     """
     fields = example_class.model_fields
     first = next(iter(fields), None)
     return {
         name: _value(name, field)
         for name, field in fields.items()
-        if name == first or field.is_required()
+        if name == first or name in also or field.is_required()
     }
 
 
