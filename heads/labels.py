@@ -1,19 +1,19 @@
-"""Labels: their names in configs, and what of them the training examples may have."""
+"""Labels: their names and weights in configs, and which of them training examples may have."""
 
 from __future__ import annotations
 
 from collections import Counter
 from typing import TYPE_CHECKING, Annotated
 
-from pydantic import AfterValidator
+from pydantic import AfterValidator, BeforeValidator, Field
 
 from polyhead.errors import InputError, listing
 from polyhead.heads.text_example import Label
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Collection, Iterable, Sequence
 
-__all__ = ["LabelNames", "check_known", "check_labelled"]
+__all__ = ["LabelNames", "LabelWeights", "check_known", "check_labelled"]
 
 
 def _unique(labels: tuple[str, ...]) -> tuple[str, ...]:
@@ -25,6 +25,16 @@ def _unique(labels: tuple[str, ...]) -> tuple[str, ...]:
 
 LabelNames = Annotated[tuple[Label, ...], AfterValidator(_unique)]
 """Names in the order of the logits, each there once."""
+
+
+def _as_weights(value: object) -> object:
+    if isinstance(value, list | tuple):
+        return value
+    raise ValueError("must be 'balanced' or a list of numbers, one a label")
+
+
+LabelWeights = Annotated[tuple[Annotated[float, Field(gt=0)], ...], BeforeValidator(_as_weights)]
+"""A weight for each label, in their order. "balanced" is for heads to replace in `configure`."""
 
 
 def check_labelled(labels: Sequence[object], kind: str) -> None:
@@ -47,15 +57,21 @@ def check_labelled(labels: Sequence[object], kind: str) -> None:
         )
 
 
-def check_known(found: Collection[str], labels: Sequence[str]) -> None:
-    """Refuses labels of the data that the config does not have.
+def check_known(found: Iterable[Collection[str]], labels: Sequence[str]) -> None:
+    """Refuses labels that the config does not have.
+
+    Args:
+        found: The labels of each training example.
+        labels: Those of the config.
 
     Raises:
-        InputError: There is one; the message lists those of the config.
+        InputError: An example has another; the error has its place.
     """
-    unknown = sorted(set(found) - set(labels))
-    if unknown:
-        raise InputError(
-            f"the data has the label {unknown[0]!r}, which is not among the given ones: "
-            f"{listing(labels)}."
-        )
+    known = set(labels)
+    for number, own in enumerate(found):
+        unknown = sorted(set(own) - known)
+        if unknown:
+            raise InputError(
+                f"the label {unknown[0]!r} is not among the given ones: {listing(labels)}.",
+                index=number,
+            )

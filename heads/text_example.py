@@ -23,9 +23,13 @@ def _as_label(value: object) -> object:
     """Whole numbers and truth values as their text: data files often hold them for labels."""
     if isinstance(value, int):
         return str(value)
-    if isinstance(value, str) and value:
-        return value
-    raise ValueError("a label is a text that is not empty, or a whole number")
+    if not isinstance(value, str) or not value:
+        raise ValueError("a label is a text that is not empty, or a whole number")
+    try:
+        value.encode()
+    except UnicodeEncodeError:  # it could not be saved
+        raise ValueError("a label holds half of a surrogate pair; it is not Unicode") from None
+    return value
 
 
 Label = Annotated[str, BeforeValidator(_as_label)]
@@ -36,7 +40,9 @@ class TextOrPair(Example):
     """One text, or a pair of texts; the base of examples with one row each."""
 
     text: str = Field(description="The text.")
-    text_pair: str | None = Field(default=None, description="The second text of a pair.")
+    text_pair: str | None = Field(
+        default=None, description="The second text of a pair.", examples=["a second text"]
+    )
 
 
 class TextExample(TextOrPair):

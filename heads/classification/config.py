@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, Self
+from typing import Any, Self
 
 from pydantic import Field, model_validator
 
 from polyhead.contracts import validate_config
 from polyhead.errors import InputError
-from polyhead.heads.labels import LabelNames, check_known, check_labelled
+from polyhead.heads.labels import LabelNames, LabelWeights, check_known, check_labelled
 from polyhead.heads.pooled_layers import PooledHeadConfig
 from polyhead.heads.text_example import TextExample
 
@@ -23,7 +23,7 @@ class ClassificationHeadConfig(PooledHeadConfig):
     labels: LabelNames = Field(
         min_length=2, description="The labels' names, in the order of the logits."
     )
-    class_weights: tuple[Annotated[float, Field(gt=0)], ...] | None = Field(
+    class_weights: LabelWeights | None = Field(
         default=None, description="Weight of each label in the loss, in the order of the labels."
     )
 
@@ -57,7 +57,7 @@ def configure_from_examples(
     if is_balanced:
         fields["class_weights"] = None
     config = validate_config(ClassificationHeadConfig, fields, "head kind 'classification'")
-    check_known(counts, config.labels)
+    check_known(([example.label or ""] for example in examples), config.labels)
     if not is_balanced:
         return config
     weights = _balanced(config.labels, counts)

@@ -102,27 +102,30 @@ def _whole_range(scores: Sequence[float]) -> tuple[float, float]:
 
 
 def _check_pairs(examples: Sequence[EmbeddingExample]) -> None:
-    n_alone = sum(example.text_pair is None for example in examples)
-    if n_alone:
+    alone = [number for number, example in enumerate(examples) if example.text_pair is None]
+    if alone:
         raise InputError(
-            f"{n_alone} of {len(examples)} training examples have no second text; an embedding "
-            "task learns from pairs, text and text_pair. To embed texts without training, add the "
-            "task and leave it as it is."
+            f"there is no second text, as in {len(alone)} of {len(examples)} training examples; an "
+            "embedding task learns from pairs, text and text_pair. To embed texts without "
+            "training, add the task and leave it as it is.",
+            index=alone[0],
         )
 
 
 def _check_scores(config: EmbeddingHeadConfig, examples: Sequence[EmbeddingExample]) -> None:
     scores = [example.label for example in examples if example.label is not None]
+    if len(scores) < len(examples):
+        places = [number for number, example in enumerate(examples) if example.label is None]
+        raise InputError(
+            f"{len(scores)} of {len(examples)} training pairs have a score, and this one has none; "
+            "give all of them one, or none.",
+            index=places[0],
+        )
     if not config.is_scored:
         raise InputError(
             f"{len(scores)} of {len(examples)} training pairs have a score, and loss='in_batch' "
             "takes every pair for texts that belong together; leave out the pairs that do not and "
             "all scores, or choose loss='cosent'."
-        )
-    if len(scores) < len(examples):
-        raise InputError(
-            f"{len(scores)} of {len(examples)} training pairs have a score and the others none; "
-            "give all of them one, or none."
         )
     if len(set(scores)) == 1:
         raise InputError(
@@ -131,12 +134,13 @@ def _check_scores(config: EmbeddingHeadConfig, examples: Sequence[EmbeddingExamp
         )
     if config.score_range is not None:
         low, high = config.score_range
-        odd = next((score for score in scores if not low <= score <= high), None)
-        if odd is not None:
-            raise InputError(
-                f"a training pair has the score {odd:g}, outside score_range {low:g} to {high:g}; "
-                "correct it, or give another range."
-            )
+        for number, score in enumerate(scores):
+            if not low <= score <= high:
+                raise InputError(
+                    f"the score {score:g} is outside score_range {low:g} to {high:g}; correct it, "
+                    "or give another range.",
+                    index=number,
+                )
 
 
 def _check_unscored(config: EmbeddingHeadConfig, examples: Sequence[EmbeddingExample]) -> None:

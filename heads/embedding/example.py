@@ -12,8 +12,18 @@ __all__ = ["EmbeddingExample"]
 
 
 def _as_several(value: object) -> object:
-    """A single text is a list of one: tables have no lists in their cells."""
-    return (value,) if isinstance(value, str) else value
+    """A single text is a list of one."""
+    if isinstance(value, str):
+        return (value,)
+    if isinstance(value, list | tuple):
+        return value
+    raise ValueError("must be a list of texts, or a text")
+
+
+def _as_score(value: object) -> object:
+    if isinstance(value, bool):
+        raise ValueError("must be a number")  # noqa: TRY004 - pydantic reads ValueError
+    return value
 
 
 class EmbeddingExample(Example):
@@ -28,9 +38,11 @@ class EmbeddingExample(Example):
 
     text: str = Field(description="The text.")
     text_pair: str | None = Field(
-        default=None, description="A text to compare with: the passage of a question, a paraphrase."
+        default=None,
+        description="A text to compare with: the passage of a question, a paraphrase.",
+        examples=["a text to compare with"],
     )
-    label: float | None = Field(
+    label: Annotated[float | None, BeforeValidator(_as_score)] = Field(
         default=None,
         allow_inf_nan=False,
         description="How alike the two are, in any range; None where they belong together.",

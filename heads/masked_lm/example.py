@@ -18,5 +18,6 @@ class MaskedLMExample(Example):
 
     text: str = Field(
         description="The text. In training and evaluation any; in prediction one that holds [MASK] "
-        "wherever a word is to be found."
+        "wherever a word is to be found.",
+        examples=["a text with a [MASK]"],
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -10,6 +11,8 @@ from polyhead.contracts import Prediction
 from polyhead.heads.masked_lm.encoding import EncodedText
 
 __all__ = ["MaskFilling", "MaskedLMPrediction", "filled"]
+
+_SHOWN_TOKENS: Final = 3
 
 
 class MaskFilling(BaseModel):
@@ -30,6 +33,12 @@ class MaskedLMPrediction(Prediction):
     masks: tuple[tuple[MaskFilling, ...], ...] = Field(
         description="For each mask, in the order of the text, the most probable tokens, best first."
     )
+
+    def __str__(self) -> str:
+        return "; ".join(
+            ", ".join(f"{found.token_str} ({found.score:.2f})" for found in mask[:_SHOWN_TOKENS])
+            for mask in self.masks
+        )
 
 
 def filled(text: EncodedText, best: Sequence[Sequence[tuple[int, float]]]) -> MaskedLMPrediction:

@@ -10,7 +10,7 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from polyhead.contracts import validate_config
 from polyhead.errors import InputError, listing
-from polyhead.heads.labels import LabelNames, check_known, check_labelled
+from polyhead.heads.labels import LabelNames, LabelWeights, check_known, check_labelled
 from polyhead.heads.multilabel.example import MultilabelExample
 from polyhead.heads.pooled_layers import PooledHeadConfig
 
@@ -40,7 +40,7 @@ class MultilabelHeadConfig(PooledHeadConfig):
         description="The probability from which on a label is chosen: one for all, or a mapping of "
         "labels to theirs, with 0.5 for those it leaves out.",
     )
-    pos_weight: tuple[Annotated[float, Field(gt=0)], ...] | None = Field(
+    pos_weight: LabelWeights | None = Field(
         default=None,
         description="Weight in the loss of the texts that have a label against those that have it "
         "not, for each label in their order.",
@@ -90,7 +90,7 @@ def configure_from_examples(
     if is_balanced:
         fields["pos_weight"] = None
     config = validate_config(MultilabelHeadConfig, fields, "head kind 'multilabel'")
-    check_known(counts, config.labels)
+    check_known((example.labels or () for example in examples), config.labels)
     if not is_balanced:
         return config
     weights = _balanced(config.labels, counts, len(examples))

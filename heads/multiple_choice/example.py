@@ -45,7 +45,10 @@ class MultipleChoiceExample(Example):
     )
     choices: Annotated[
         tuple[Annotated[str, AfterValidator(_not_blank)], ...], BeforeValidator(_as_choices)
-    ] = Field(description="The texts to choose from, one or more; each example may have its own.")
+    ] = Field(
+        description="The texts to choose from, one or more; each example may have its own.",
+        examples=[["one choice", "another"]],
+    )
     label: Annotated[int | str | None, BeforeValidator(_as_label)] = Field(
         default=None,
         description="The right choice, for training and evaluation: its number, counted from 0, or "

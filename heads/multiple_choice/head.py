@@ -7,7 +7,7 @@ example, T tokens.
 from __future__ import annotations
 
 from itertools import accumulate
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from pydantic import Field
@@ -24,10 +24,10 @@ from polyhead.heads.multiple_choice.metrics import MultipleChoiceMetrics, choice
 from polyhead.heads.pooled_layers import PooledHead
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from polyhead.batch import Hidden, Row
-    from polyhead.contracts import EncoderShape, HeadOutput, Tokenizer
+    from polyhead.contracts import EncoderShape, HeadConfig, HeadOutput, Tokenizer
 
 __all__ = ["MultipleChoiceHead", "MultipleChoicePrediction"]
 
@@ -41,6 +41,9 @@ class MultipleChoicePrediction(Prediction):
     text: str = Field(description="Its text.")
     score: float = Field(description="Its probability.")
     probabilities: tuple[float, ...] = Field(description="The probability of each choice.")
+
+    def __str__(self) -> str:
+        return f"{self.text} ({self.score:.2f})"
 
 
 class MultipleChoiceHead(PooledHead):
@@ -66,6 +69,27 @@ class MultipleChoiceHead(PooledHead):
             shape: The sizes of the encoder it will be used with.
         """
         super().__init__(config, shape, 1)
+
+    @classmethod
+    def configure(
+        cls, options: Mapping[str, Any], examples: Sequence[MultipleChoiceExample]
+    ) -> HeadConfig:
+        """The config that `options` give.
+
+        Args:
+            options: Fields of the config.
+            examples: The training examples; none for a head that is not trained.
+
+        Raises:
+            ConfigError: An option is unknown or out of range.
+            InputError: No example has more than one choice.
+        """
+        if examples and all(len(example.choices) == 1 for example in examples):
+            raise InputError(
+                f"all {len(examples)} training examples have a single choice; a multiple_choice "
+                "task learns from examples with wrong ones too."
+            )
+        return super().configure(options, examples)
 
     def encode(
         self, examples: Sequence[MultipleChoiceExample], tokenizer: Tokenizer

@@ -64,14 +64,15 @@ def configure_from_examples(
             f"{n_unlabelled} of {len(examples)} training examples have no answers; a question "
             "answering task learns from answers, or from an empty list where there is none."
         )
-    n_null = sum(not example.answers for example in examples)
+    null_places = [number for number, example in enumerate(examples) if not example.answers]
     fields = dict(options)
     if fields.get("null_answers") is None:
-        fields["null_answers"] = n_null > 0
+        fields["null_answers"] = bool(null_places)
     config = validate_config(QuestionAnsweringHeadConfig, fields, "head kind 'question_answering'")
-    if n_null and not config.null_answers:
+    if null_places and not config.null_answers:
         raise InputError(
-            f"{n_null} of {len(examples)} training examples have an empty list of answers, and "
-            "null_answers is off; leave these examples out, or switch it on."
+            f"the list of answers is empty, as in {len(null_places)} of {len(examples)} training "
+            "examples, and null_answers is off; leave these out, or switch it on.",
+            index=null_places[0],
         )
     return config

@@ -38,7 +38,9 @@ def _as_answers(value: object) -> object:
             raise ValueError(f"{_FORM}; in a table, as JSON") from None
     if isinstance(value, Mapping):
         return _from_columns(value.get("text"), value.get("answer_start"))
-    if value is None or isinstance(value, list | tuple):
+    if value is None:
+        return None
+    if isinstance(value, list | tuple) and all(isinstance(one, Mapping | Answer) for one in value):
         return value
     raise ValueError(_FORM)
 
@@ -52,16 +54,28 @@ def _from_columns(texts: object, starts: object) -> list[dict[str, object]]:
     raise ValueError(_FORM)
 
 
+def _as_id(value: object) -> object:
+    """Before pydantic's own check of the union, which names every branch that fails."""
+    if value is None or isinstance(value, str | int):
+        return value
+    raise ValueError("must be a text or a whole number")
+
+
 class QuestionAnsweringExample(Example):
     """A question about a text, and its answers where they are known."""
 
     target_fields = ("answers",)
 
     question: str = Field(description="The question.")
-    context: str = Field(description="The text that the answer is a part of; of any length.")
+    context: str = Field(
+        description="The text that the answer is a part of; of any length.",
+        examples=["a text that answers it"],
+    )
     answers: Annotated[tuple[Answer, ...] | None, BeforeValidator(_as_answers)] = Field(
         default=None,
         description="The right answers, for training (the first one) and evaluation (any of them); "
         "an empty list says that the context has none, None that they are not known.",
     )
-    id: str | int | None = Field(default=None, description="The user's own name for the question.")
+    id: Annotated[str | int | None, BeforeValidator(_as_id)] = Field(
+        default=None, description="The user's own name for the question."
+    )

@@ -14,7 +14,14 @@ from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 from torch.nn import functional, init
 
-from polyhead.contracts import Encoded, Head, Prediction, Recipe, TextSettings
+from polyhead.contracts import (
+    Encoded,
+    Head,
+    Prediction,
+    Recipe,
+    TextSettings,
+    validate_config,
+)
 from polyhead.errors import InputError
 from polyhead.heads.question_answering.config import (
     QuestionAnsweringHeadConfig,
@@ -206,6 +213,20 @@ class QuestionAnsweringHead(Head):
     def metrics(self) -> QuestionAnsweringMetrics:
         """A fresh collector of exact match and F1."""
         return QuestionAnsweringMetrics(self.config)
+
+    def set_null_threshold(self, threshold: float) -> None:
+        """Changes from which margin on there is no answer; the head is saved with it.
+
+        Args:
+            threshold: As `null_threshold`; `best_threshold` of an evaluation is one.
+
+        Raises:
+            ConfigError: It is no finite number.
+        """
+        fields = {**self.config.model_dump(), "null_threshold": threshold}
+        self.config = validate_config(
+            QuestionAnsweringHeadConfig, fields, "head kind 'question_answering'"
+        )
 
     def _prediction(
         self, context: str, spans: Sequence[Span], null: float | None

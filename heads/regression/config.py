@@ -82,9 +82,9 @@ def configure_from_examples(
     fields = dict(options)
     if fields.get("outputs") is None:
         fields.pop("outputs", None)
-        named = [example.label for example in examples if isinstance(example.label, Mapping)]
-        if named:
-            fields["outputs"] = tuple(sorted(named[0]))
+        names = _output_names(examples)
+        if names:
+            fields["outputs"] = names
     config = validate_config(RegressionHeadConfig, fields, "head kind 'regression'")
     learnt = {"target_mean", "target_scale"} - options.keys()
     if not examples and not learnt:
@@ -92,6 +92,21 @@ def configure_from_examples(
     mean, scale = _mean_and_scale(config.outputs, examples)
     found = {"target_mean": mean, "target_scale": scale}
     return config.model_copy(update={name: found[name] for name in learnt})
+
+
+def _output_names(examples: Sequence[RegressionExample]) -> tuple[str, ...]:
+    """The names that the labels give; none where these are plain numbers."""
+    named = [example.label for example in examples if isinstance(example.label, Mapping)]
+    if not named:
+        return ()
+    for number, example in enumerate(examples):
+        if example.label is not None and not isinstance(example.label, Mapping):
+            raise InputError(
+                f"the label names no outputs, as {len(named)} of {len(examples)} training labels "
+                "do; name them everywhere, or say in which order they are with outputs=(...).",
+                index=number,
+            )
+    return tuple(sorted(named[0]))
 
 
 def _mean_and_scale(

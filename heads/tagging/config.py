@@ -11,7 +11,7 @@ from pydantic import AfterValidator, Field, ValidationInfo, field_validator, mod
 from polyhead.contracts import HeadConfig, check_activation, validate_config
 from polyhead.contracts.config import HiddenSource
 from polyhead.errors import InputError, listing
-from polyhead.heads.labels import LabelNames
+from polyhead.heads.labels import LabelNames, LabelWeights
 from polyhead.heads.tagging.aggregation import Strategy
 from polyhead.heads.tagging.example import TaggingExample
 from polyhead.heads.tagging.scheme import (
@@ -50,13 +50,19 @@ class TaggingHeadConfig(HeadConfig):
     layers: int = Field(
         default=1, ge=1, le=16, description="Linear layers; all but the last keep the width."
     )
+    context: int = Field(
+        default=0,
+        ge=0,
+        le=16,
+        description="Tokens on each side whose states the first layer reads beside a token's own.",
+    )
     activation: Annotated[str, AfterValidator(check_activation)] = Field(
         default="tanh", description="Activation behind each layer but the last."
     )
     dropout: float = Field(
         default=0.1, ge=0, lt=1, description="Dropout in front of each layer, in training."
     )
-    class_weights: tuple[Annotated[float, Field(gt=0)], ...] | None = Field(
+    class_weights: LabelWeights | None = Field(
         default=None, description="Weight of each tag in the loss, in the order of the labels."
     )
     bias: bool = Field(default=True, description="Whether the last layer has a bias.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from itertools import pairwise
 from typing import Annotated, ClassVar, Self
 
@@ -40,6 +41,9 @@ class TaggingEntity(BaseModel):
     def _named(cls, value: object) -> object:
         if isinstance(value, list | tuple) and len(value) == len(cls.model_fields):
             return dict(zip(cls.model_fields, value, strict=True))
+        if not isinstance(value, Mapping | cls):
+            form = 'must be an object such as {"start": 0, "end": 5, "label": "PER"}'
+            raise ValueError(form)  # noqa: TRY004 - pydantic reads ValueError
         return value
 
 

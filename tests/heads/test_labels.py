@@ -4,7 +4,7 @@ import pytest
 from pydantic import TypeAdapter, ValidationError
 
 from polyhead.errors import InputError
-from polyhead.heads.labels import LabelNames, check_known, check_labelled
+from polyhead.heads.labels import LabelNames, LabelWeights, check_known, check_labelled
 
 
 def test_names_are_texts_each_there_once():
@@ -31,6 +31,17 @@ def test_examples_without_labels_are_refused(labels, message):
 
 
 def test_labels_of_the_data_must_be_those_given():
-    check_known({"a"}, ("a", "b"))
-    with pytest.raises(InputError, match=r"label 'c', which is not among the given ones: 'a', 'b'"):
-        check_known({"d", "c", "a"}, ("a", "b"))
+    check_known([{"a"}, ()], ("a", "b"))
+    with pytest.raises(
+        InputError, match=r"label 'c' is not among the given ones: 'a', 'b'"
+    ) as caught:
+        check_known([{"a"}, ("d", "c", "a"), {"e"}], ("a", "b"))
+    assert caught.value.index == 1
+
+
+def test_weights_are_numbers_above_0():
+    weights = TypeAdapter(LabelWeights)
+    assert weights.validate_python([1, 0.5]) == (1.0, 0.5)
+    for odd in ("fair", 3, [1, 0], ["much"]):
+        with pytest.raises(ValidationError):
+            weights.validate_python(odd)

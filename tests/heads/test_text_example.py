@@ -17,6 +17,11 @@ def test_anything_else_is_no_label(label):
         TextExample(text="a", label=label)
 
 
+def test_a_label_that_could_not_be_saved_is_refused():
+    with pytest.raises(ValidationError, match="half of a surrogate pair"):
+        TextExample(text="a", label="b\ud800")
+
+
 def test_no_label_stays_none():
     assert TextExample(text="a", label=None).label is None
 

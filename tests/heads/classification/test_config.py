@@ -60,7 +60,7 @@ def test_balanced_weights_follow_the_order_of_given_labels():
         (
             {"labels": TWO},
             ("yes", "no", "maybe"),
-            "the data has the label 'maybe', which is not among the given ones: 'no', 'yes'.",
+            "example 3: the label 'maybe' is not among the given ones: 'no', 'yes'.",
         ),
         (
             {"labels": ("no", "yes", "maybe"), "class_weights": "balanced"},
@@ -85,7 +85,7 @@ def test_examples_that_make_no_task_are_refused_in_one_line(options, labels, mes
     [
         (
             {"layer": 1},
-            "unknown field 'layer'. The fields of head kind 'classification' are: hidden, layers,",
+            "unknown field 'layer'. The fields of head kind 'classification' are: labels,",
         ),
         ({"layers": 0}, "layers: Input should be greater than or equal to 1 (got 0)"),
         ({"dropout": 1}, "dropout: Input should be less than 1"),
@@ -102,7 +102,7 @@ def test_examples_that_make_no_task_are_refused_in_one_line(options, labels, mes
             {"class_weights": (1.0, float("inf"))},
             "class_weights.1: Input should be a finite number",
         ),
-        ({"class_weights": "even"}, "class_weights: Input should be a valid tuple"),
+        ({"class_weights": "even"}, "class_weights: must be 'balanced' or a list of numbers"),
     ],
 )
 def test_an_option_that_makes_no_sense_is_refused_in_one_line(options, message):

@@ -55,12 +55,12 @@ def test_one_pair_with_a_negative_is_enough():
         (
             {},
             [*pairs(), EmbeddingExample(text="a")],
-            "1 of 4 training examples have no second text; an embedding task learns from pairs",
+            "example 4: there is no second text, as in 1 of 4 training examples; an embedding task",
         ),
         (
             {},
             [*pairs(), *scored(1, 2)],
-            "2 of 5 training pairs have a score and the others none",
+            "example 1: 2 of 5 training pairs have a score, and this one has none",
         ),
         ({}, scored(3, 3), "all 2 training pairs have the score 3;"),
         ({}, pairs(1), "one second text among them and no negatives"),
@@ -69,7 +69,7 @@ def test_one_pair_with_a_negative_is_enough():
         (
             {"loss": "cosent", "score_range": (0, 1)},
             scored(0.5, 4),
-            "a training pair has the score 4, outside score_range 0 to 1",
+            "example 2: the score 4 is outside score_range 0 to 1",
         ),
     ],
 )

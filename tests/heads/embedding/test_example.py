@@ -26,7 +26,9 @@ def test_a_single_negative_needs_no_list():
         ({"text_pair": "b", "label": float("nan")}, "finite number"),
         ({"text_pair": "b", "label": float("inf")}, "finite number"),
         ({"text_pair": "b", "label": "alike"}, "valid number"),
+        ({"text_pair": "b", "label": True}, "must be a number"),
         ({"text_pair": "b", "negatives": [1]}, "valid string"),
+        ({"text_pair": "b", "negatives": 1}, "must be a list of texts, or a text"),
     ],
 )
 def test_what_cannot_be_used_is_refused(fields, message):

@@ -15,7 +15,7 @@ def test_a_text_alone_is_an_example_and_its_own_target():
         (3, "text: Input should be a valid string"),
         ({"text": "a", "label": "b"}, "unknown field 'label'"),
         ({}, "field 'text' is missing"),
-        (("a", "b"), "takes at most 1 values"),
+        (("a", "b"), r"takes at most 1 value\.$"),
     ],
 )
 def test_anything_else_is_refused(value, message):

@@ -46,6 +46,12 @@ def test_with_several_masks_the_others_stay_visible(fill):
     assert answer.text == "the cat sat on"
 
 
+def test_in_a_few_words_it_is_the_three_best_tokens_of_each_mask(fill):
+    best = [("the", 0.5), ("on", 0.25), ("is", 0.125), ("mat", 0.0625)]
+    answer = fill("[MASK] cat [MASK]", best, best[:1])
+    assert str(answer) == "the (0.50), on (0.25), is (0.12); the (0.50)"
+
+
 def test_a_part_of_a_word_joins_the_word_before(fill):
     answer = fill("cat [MASK] sat", [("##s", 0.5)])
     [[filling]] = answer.masks

@@ -67,7 +67,7 @@ def test_a_config_string_takes_thresholds_by_label():
         (
             {"labels": TWO},
             (["joy"], ["anger"]),
-            "the data has the label 'anger', which is not among the given ones: 'joy', 'fear'.",
+            "example 2: the label 'anger' is not among the given ones: 'joy', 'fear'.",
         ),
         (
             {"labels": TWO, "pos_weight": "balanced"},
@@ -113,7 +113,7 @@ def test_examples_that_make_no_task_are_refused_in_one_line(options, labels, mes
         ({"pos_weight": (1.0,)}, "there are 1 pos_weight for 2 labels"),
         ({"pos_weight": (1.0, 0.0)}, "pos_weight.1: Input should be greater than 0"),
         ({"pos_weight": (1.0, float("inf"))}, "pos_weight.1: Input should be a finite number"),
-        ({"pos_weight": "even"}, "pos_weight: Input should be a valid tuple"),
+        ({"pos_weight": "even"}, "pos_weight: must be 'balanced' or a list of numbers"),
         ({"layers": 0}, "layers: Input should be greater than or equal to 1 (got 0)"),
     ],
 )

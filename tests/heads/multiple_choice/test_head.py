@@ -269,6 +269,21 @@ def test_the_first_of_equal_choices_is_taken(tiny_tokenizer):
     assert (answer.choice, answer.text) == (0, "sat")
 
 
+def test_the_answer_in_a_few_words_is_the_choice_and_its_probability():
+    answer = MultipleChoicePrediction(choice=1, text="a dog", score=0.714, probabilities=(0.3, 0.7))
+    assert str(answer) == "a dog (0.71)"
+
+
+def test_examples_with_nothing_to_choose_make_no_task():
+    alone = MultipleChoiceExample(text="the", choices=("cat",), label=0)
+    several = MultipleChoiceExample(text="the", choices=("cat", "dog"), label=0)
+    with pytest.raises(InputError, match="all 2 training examples have a single choice"):
+        MultipleChoiceHead.configure({}, [alone, alone])
+    for examples in ([alone, several], []):
+        config = MultipleChoiceHead.configure({"layers": 1}, examples)
+        assert config == MultipleChoiceHeadConfig(layers=1)
+
+
 def test_zero_choices_are_refused_with_their_place(model):
     with pytest.raises(InputError, match=r"example 2: .* there are no choices") as error:
         model.predict([("the", ["cat"]), ("the", [])], task="next")

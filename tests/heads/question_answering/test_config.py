@@ -41,7 +41,7 @@ def test_examples_without_answers_are_refused():
 
 
 def test_null_examples_are_refused_where_null_answers_are_off():
-    with pytest.raises(InputError, match=r"1 of 2 .* have an empty list .* is off"):
+    with pytest.raises(InputError, match=r"example 2: .* is empty, as in 1 of 2 .* is off"):
         QuestionAnsweringHead.configure({"null_answers": False}, [ANSWERED, NULL])
 
 

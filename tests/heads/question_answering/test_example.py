@@ -45,6 +45,7 @@ def test_none_says_that_the_answers_are_not_known(given):
         (7, "must be a list of objects"),
         ({"text": "red", "answer_start": 8}, "must be a list of objects"),
         ({"text": ["red"], "answer_start": [8, 9]}, "there are 1 texts and 2 values answer_start"),
+        (["red"], "answers: must be a list of objects"),
         ([{"text": "red"}], r"answers\.0\.answer_start' is missing"),
         ([{"text": "", "answer_start": 8}], r"answers\.0\.text: .*at least 1 character"),
         ([{"text": "red", "answer_start": 8.5}], r"answers\.0\.answer_start: .*integer"),
@@ -53,6 +54,16 @@ def test_none_says_that_the_answers_are_not_known(given):
 def test_answers_of_another_form_are_refused(given, message):
     with pytest.raises(InputError, match=message):
         QuestionAnsweringHead.parse({"question": "q", "context": "c", "answers": given})
+
+
+@pytest.mark.parametrize("given", [None, "56be", 7])
+def test_the_name_of_a_question_is_a_text_or_a_number(given):
+    assert QuestionAnsweringExample(question="q", context="c", id=given).id == given
+
+
+def test_the_name_of_a_question_is_nothing_else():
+    with pytest.raises(InputError, match=r"id: must be a text or a whole number \(got \[1\]\)"):
+        QuestionAnsweringHead.parse({"question": "q", "context": "c", "id": [1]})
 
 
 def test_a_pair_is_a_question_and_its_context():

@@ -8,7 +8,7 @@ from safetensors.torch import load_file
 
 from polyhead.batch import Hidden, Packing
 from polyhead.contracts import Encoded, EncoderShape, targets_of
-from polyhead.errors import InputError
+from polyhead.errors import ConfigError, InputError
 from polyhead.heads import (
     QuestionAnsweringExample,
     QuestionAnsweringHead,
@@ -294,6 +294,20 @@ def test_no_answer_must_exceed_the_best_span_by_the_threshold(encode, threshold,
     chosen = next(answer for answer in found.candidates if answer.text == text)
     assert found.score == chosen.score
     assert sum(answer.score for answer in found.candidates) == pytest.approx(1, abs=1e-9)
+
+
+def test_the_threshold_can_be_set_after_training(encode):
+    encoded = encode([an_example()])
+    output = peaks(encoded, (0, 9, 9, 6.0))
+    output["start"][0, 0] = 9
+    head = a_head(null_answers=True)
+    head.set_null_threshold(3.1)
+    assert head.config == QuestionAnsweringHeadConfig(null_answers=True, null_threshold=3.1)
+    [found] = head.decode(output, encoded)
+    assert found.text == "mat"
+    with pytest.raises(ConfigError, match="null_threshold"):
+        head.set_null_threshold(math.nan)
+    assert head.config.null_threshold == 3.1
 
 
 def test_one_window_that_has_an_answer_outweighs_others_that_have_none(encode):

@@ -67,6 +67,11 @@ def test_a_config_string_takes_one_name_and_one_number():
     assert config.mean_and_scale == ((5.0,), (0.5,))
 
 
+def test_lists_may_stand_beside_mappings_where_the_order_is_given():
+    config = configure({"outputs": ("b", "a")}, ({"a": 1, "b": 2}, [4, 3]))
+    assert config.target_mean == (3.0, 2.0)
+
+
 @pytest.mark.parametrize(
     ("options", "labels", "message"),
     [
@@ -86,6 +91,8 @@ def test_a_config_string_takes_one_name_and_one_number():
         ({}, (1.0, [1, 2]), "example 2: the label has 2 values and this head 1 output: 'score'"),
         ({}, ([1, 2], [3, 4]), "example 1: the label has 2 values and this head 1 output"),
         ({"outputs": ("a", "b")}, (1.0, 2.0), "example 1: the label has 1 value and this head 2"),
+        ({}, ({"a": 1}, 2.0), "example 2: the label names no outputs, as 1 of 2 training labels"),
+        ({}, ([1, 2], {"a": 1, "b": 2}), "example 1: the label names no outputs"),
         ({}, ({"a": 1}, {"b": 1}), "example 2: the label has a value for 'b', which is no output"),
         ({}, ({"a": 1, "b": 2}, {"b": 1}), "example 2: the label has no value for the output 'a'"),
     ],
