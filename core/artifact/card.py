@@ -13,8 +13,17 @@ if TYPE_CHECKING:
 __all__ = ["model_card"]
 
 
-def model_card(task: TaskManifest, head: Manifest, adapter: Manifest | None) -> str:
-    """The card as Markdown."""
+def model_card(
+    task: TaskManifest, head: Manifest, adapter: Manifest | None, sample: Mapping[str, object]
+) -> str:
+    """The card as Markdown.
+
+    Args:
+        task: What it is about.
+        head: The task's head.
+        adapter: The task's adapter, or None.
+        sample: The fields of an example that the head could answer.
+    """
     backbone = task.backbone
     sections = [
         f"# {task.name}",
@@ -22,7 +31,7 @@ def model_card(task: TaskManifest, head: Manifest, adapter: Manifest | None) -> 
         _parts(task, head, adapter),
         _table("Metrics", "metric", {name: f"{value:.4f}" for name, value in task.metrics.items()}),
         _table("Training", "setting", {key: str(value) for key, value in task.training.items()}),
-        _usage(task),
+        _usage(task, sample),
     ]
     return "\n\n".join(section for section in sections if section) + "\n"
 
@@ -41,14 +50,17 @@ def _parts(task: TaskManifest, head: Manifest, adapter: Manifest | None) -> str:
     return "\n".join(lines)
 
 
-def _usage(task: TaskManifest) -> str:
+def _usage(task: TaskManifest, sample: Mapping[str, object]) -> str:
     name = task.name
+    asked: object = dict(sample)
+    if len(sample) == 1:
+        [asked] = sample.values()
     backbone = json.dumps(task.backbone.name, ensure_ascii=False)  # in quotes; a path may hold some
     return (
         "## Use\n\n```python\nimport polyhead as ph\n\n"
         f"model = ph.DistilBertModelWithHeads.from_pretrained({backbone})\n"
         f'model.load_task("path/to/{name}")\n'
-        f'model.predict(["a text"], task="{name}")\n```'
+        f'model.predict([{json.dumps(asked)}], task="{name}")\n```'
     )
 
 

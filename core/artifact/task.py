@@ -13,12 +13,13 @@ from polyhead.artifact.card import model_card
 from polyhead.artifact.manifest import FileInfo, Manifest, TaskManifest, parse
 from polyhead.artifact.storage import check_free, write_folder
 from polyhead.artifact.tensorfile import read_manifest, tensor_file
+from polyhead.contracts import sample_of
 from polyhead.errors import ArtifactError, InputError, listing
 
 if TYPE_CHECKING:
     from torch import nn
 
-    from polyhead.contracts import TextSettings
+    from polyhead.contracts import Head, TextSettings
 
 __all__ = [
     "ADAPTER_FILE",
@@ -62,7 +63,7 @@ class SavedTask:
 
 def write_task(
     folder: Path,
-    head: tuple[nn.Module, Manifest],
+    head: tuple[Head, Manifest],
     adapter: tuple[nn.Module, Manifest] | None,
     text: TextSettings,
     *,
@@ -104,7 +105,8 @@ def write_task(
         backbone=head[1].backbone,
         training=dict(training or {}),
     )
-    card = model_card(manifest, head[1], adapter[1] if adapter is not None else None)
+    adapter_manifest = adapter[1] if adapter is not None else None
+    card = model_card(manifest, head[1], adapter_manifest, sample_of(head[0].Example))
     texts = {TASK_FILE: manifest.model_dump_json(indent=2) + "\n", CARD_FILE: card, **(files or {})}
     contents.update({name: content.encode() for name, content in texts.items()})
     write_folder(folder, contents)

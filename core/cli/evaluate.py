@@ -1,12 +1,13 @@
 """`polyhead evaluate`: how good a saved task is on labelled texts."""
 
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from polyhead.cli.loading import BackboneSource, load_tasks
-from polyhead.cli.location import located
+from polyhead.cli.location import labelled_question
 from polyhead.cli.options import (
     CacheDirOption,
     ColumnOption,
@@ -21,6 +22,7 @@ from polyhead.cli.options import (
 )
 from polyhead.cli.output import print_json, print_table
 from polyhead.cli.truncation import count_cut, note_cut
+from polyhead.errors import InputError
 
 __all__ = ["evaluate"]
 
@@ -49,9 +51,9 @@ def evaluate(
     examples = read_examples(data, registry().head(read_task(task).head.kind), columns=columns)
     source = BackboneSource(backbone, revision, cache_dir, offline)
     model, [name] = load_tasks([task], source)
-    with located(data):
-        [question] = model.questions({name: examples})
-    measure(model, name, examples[:1])  # what it needs and is not there shows at once
+    question = labelled_question(model, name, examples, data)
+    with suppress(InputError):  # one alone may lack what all of them have
+        measure(model, name, examples[:1])  # what it needs and is not there shows at once
     metrics = measure(model, name, examples)
     note_cut(question.task, count_cut(question.encoded), len(examples))
     if as_json:

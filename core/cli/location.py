@@ -1,13 +1,19 @@
-"""The line of a data file that holds an example which a head refuses."""
+"""Examples of data files, and the line of one that a head refuses."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from polyhead.errors import DataError, InputError
 
-__all__ = ["line_of_record", "located"]
+if TYPE_CHECKING:
+    from polyhead.contracts import Example
+    from polyhead.model import DistilBertModelWithHeads
+    from polyhead.model.prediction import Question
+
+__all__ = ["labelled_question", "line_of_record", "located"]
 
 
 @contextmanager
@@ -36,3 +42,33 @@ def line_of_record(path: Path, number: int) -> int:
     from polyhead.train.records import read_records
 
     return next(islice(read_records(path), number, None)).line
+
+
+def labelled_question(
+    model: "DistilBertModelWithHeads",
+    task: str,
+    examples: "Sequence[Example]",
+    source: Path | None,
+) -> "Question":
+    """Examples to learn from or to measure by, as the task's head reads them.
+
+    Args:
+        model: It has the task.
+        task: The task's name.
+        examples: All of a file.
+        source: The file; None where they are from none.
+
+    Raises:
+        DataError: The head refuses one, or finds nothing in it to compare an answer with.
+    """
+    with located(source):
+        [question] = model.questions({task: examples})
+        for number, item in enumerate(question.encoded):
+            if item.target is None:
+                there = ", ".join(sorted(item.example.model_fields_set))
+                raise InputError(
+                    f"the example has {there} alone, and nothing to compare an answer with; "
+                    f"polyhead heads {question.head.kind} tells what may be there.",
+                    index=number,
+                )
+    return question

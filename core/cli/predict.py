@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from polyhead.cli.asking import check_askable
 from polyhead.cli.bulk import (
     Item,
     check_target,
@@ -34,7 +35,7 @@ from polyhead.cli.truncation import count_cut, note_cut
 from polyhead.errors import InputError
 
 if TYPE_CHECKING:
-    from polyhead.contracts import Prediction
+    from polyhead.contracts import Head, Prediction
     from polyhead.model import DistilBertModelWithHeads
     from polyhead.train import ExampleReader
 
@@ -99,6 +100,9 @@ def predict(
     else:
         items = items_of_file(source)
     model, tasks = load_tasks(task, BackboneSource(backbone, revision, cache_dir, offline))
+    if source is None:
+        for name, head_class in _head_classes(model, tasks).items():
+            check_askable(name, head_class, 1 if text_pair is None else 2)
     run = _Run(model, tasks, columns, None if source is None else place_of(source))
     if source is None and output is None and not as_json:
         _show(tasks, run.answers(items))
@@ -146,7 +150,8 @@ class _Run:
                 questions = self._model.questions(
                     {name: [self._example(name, item) for item in chunk] for name in self._tasks}
                 )
-            found = self._model.answer(questions)
+                # here too: some heads find only in answering that an example asks nothing
+                found = self._model.answer(questions)
             for question in questions:
                 self._n_cut[question.task.name] += count_cut(question.encoded)
             self._n_texts += len(chunk)
@@ -181,7 +186,7 @@ def _readers(
     """
     from polyhead.train import ExampleReader
 
-    classes = {name: type(model.heads[model.tasks[name].head]) for name in tasks}
+    classes = _head_classes(model, tasks)
     known = {field for head in classes.values() for field in head.Example.model_fields}
     odd = next((field for field in columns if field not in known), None)
     if odd is not None:
@@ -201,6 +206,12 @@ def _readers(
         )
         for name, head in classes.items()
     }
+
+
+def _head_classes(
+    model: "DistilBertModelWithHeads", tasks: Sequence[str]
+) -> "dict[str, type[Head]]":
+    return {name: type(model.heads[model.tasks[name].head]) for name in tasks}
 
 
 def _text_cell(text: str) -> str:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from polyhead.cli.asking import words_to_ask, words_to_name
 from polyhead.cli.failures import INTERRUPTED
 from polyhead.cli.loading import BackboneSource
 from polyhead.cli.location import located
@@ -28,7 +29,7 @@ from polyhead.errors import ConfigError, DataError, InputError
 from polyhead.names import check_name
 
 if TYPE_CHECKING:
-    from polyhead.contracts import AdapterConfig, Head, HeadConfig
+    from polyhead.contracts import AdapterConfig, Example, Head, HeadConfig
 
 __all__ = ["train"]
 
@@ -202,7 +203,9 @@ def train(
     if as_json:
         print_json(finished.as_json())
     elif finished.folder is not None:
-        _show(finished, finished.folder, data if eval_data is None else eval_data)
+        labelled = data if eval_data is None else eval_data
+        _show(finished, finished.folder)
+        _suggest(finished.folder, examples.train[0], labelled, columns)
     if finished.result.interrupted:
         raise typer.Exit(INTERRUPTED)
 
@@ -245,17 +248,21 @@ def _listed(labels: str) -> tuple[str, ...]:
     return tuple(label.strip() for label in labels.split(","))
 
 
-def _show(finished: Finished, folder: Path, labelled: Path) -> None:
+def _show(finished: Finished, folder: Path) -> None:
     result = finished.result
     rows = [["best epoch", str(result.best_epoch)]]
     rows += [[name, f"{value:.4f}"] for name, value in result.best_metrics.items()]
     rows += [[name, readable_size(size)] for name, size in finished.files.items()]
     rows.append(["seconds", f"{result.seconds:.1f}"])
     print_table([result.task, str(folder)], rows, right=[str(folder)])
+
+
+def _suggest(folder: Path, seen: "Example", labelled: Path, columns: Mapping[str, str]) -> None:
+    """Prints what may be typed next; `seen` is an example that the task has learnt from."""
     print_line("Next:")
     for words in (
-        ("predict", "--task", folder, "a text of yours"),
-        ("evaluate", "--task", folder, "--data", labelled),
-        ("inspect", folder),
+        words_to_ask(folder, seen, labelled, columns),
+        ["evaluate", "--task", folder, "--data", labelled, *words_to_name(columns)],
+        ["inspect", folder],
     ):
         print_line(f"  {command_line(*words)}")

@@ -2,14 +2,15 @@
 
 import os
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from polyhead.cli.location import located
+from polyhead.cli.location import labelled_question
 from polyhead.cli.output import file_sizes, note
 from polyhead.cli.truncation import count_cut, note_cut
-from polyhead.errors import OutputExistsError, WriteError
+from polyhead.errors import InputError, OutputExistsError, WriteError
 
 if TYPE_CHECKING:
     from polyhead.contracts import AdapterConfig, Example, HeadConfig, TextSettings
@@ -135,12 +136,12 @@ def fit(
 
     for use, examples in (("train", data.train), ("eval", data.evaluation)):
         # what a head refuses, or an evaluation lacks, shows now, and not when an epoch is over
-        with located(data.files.get(use)):
-            [question] = model.questions({task: examples})
+        question = labelled_question(model, task, examples, data.files.get(use))
         what = "training texts" if use == "train" else "evaluation texts"
         note_cut(question.task, count_cut(question.encoded), len(examples), what)
     if data.evaluation:
-        evaluate(model, task, data.evaluation[:1])
+        with suppress(InputError):  # one alone may lack what all of them have
+            evaluate(model, task, data.evaluation[:1])
     result = Trainer(model, settings, observers=[ProgressBar()]).fit(
         task, data.train, data.evaluation
     )

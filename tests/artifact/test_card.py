@@ -2,6 +2,8 @@
 
 import pytest
 
+from polyhead.heads import QuestionAnsweringHeadConfig
+
 
 @pytest.fixture
 def card(model, tmp_path):
@@ -41,13 +43,29 @@ def test_there_are_no_empty_tables(card):
     assert "## Training" not in text
 
 
+def test_what_the_task_is_for_comes_before_what_every_head_has(card):
+    fields = card("mood").split("head `classification`: ")[1].split("\n")[0]
+    assert fields.startswith("labels=['bad', 'good'], ")
+    assert fields.endswith(", hidden='last'")
+
+
+def test_an_example_of_several_fields_is_asked_by_their_names(card, model):
+    model.add_task("answers", head=QuestionAnsweringHeadConfig(), adapter=None)
+    code = card("answers").split("```python\n")[1].split("```")[0]
+    [line] = [line for line in code.splitlines() if "model.predict" in line]
+    asked = 'model.predict([{"question": "a question of yours", "context": "a text that answers'
+    assert line.startswith(asked)
+    [answer] = eval(line, {"model": model})  # noqa: S307 - our own line
+    assert answer.text
+
+
 @pytest.mark.parametrize("name", ["minilm", 'C:\\new "models"\\é🙂'])
 def test_its_lines_to_copy_load_the_task(card, model, tmp_path, monkeypatch, name):
     model.backbone = model.backbone.model_copy(update={"name": name})
     text = card("mood")
     code = text.split("```python\n")[1].split("```")[0]
     code = code.replace("path/to/mood", str(tmp_path / "mood"))
-    known = model.predict(["a text"], task="mood")
+    known = model.predict(["a text of yours"], task="mood")
     model.delete_task("mood")
     asked = []
     monkeypatch.setattr(

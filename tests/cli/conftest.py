@@ -11,9 +11,27 @@ from safetensors.torch import save_file
 from typer.testing import CliRunner, Result
 
 from polyhead.cli.app import app
+from polyhead.model import DistilBertModelWithHeads
+from polyhead.registry import registry
+from polyhead.tokenizer import TextSettings
 
 WIDTH, LAYERS, POSITIONS = 32, 2, 48
 PLACES = ("mat", "cat", "dog", "day", "red", "blue")
+EXAMPLES = {
+    "classification": {"text": "the cat", "label": "good"},
+    "embedding": {"text": "the cat", "text_pair": "a cat"},
+    "masked_lm": {"text": "the cat"},
+    "multilabel": {"text": "the cat", "text_pair": "a cat", "labels": ["good", "red"]},
+    "multiple_choice": {"text": "the", "choices": ["cat", "dog"], "label": 1},
+    "question_answering": {"question": "who ran?", "context": "the dog ran.", "answers": []},
+    "regression": {"text": "the cat", "label": 2.5},
+    "tagging": {"tokens": ["the", "cat"], "tags": ["O", "B-x"]},
+}
+LABELS = {
+    "classification": ("good", "bad"),
+    "multilabel": ("good", "red"),
+    "tagging": ("O", "B-x", "I-x"),
+}
 
 
 def checkpoint(
@@ -167,3 +185,22 @@ def saved_tasks(run, backbone, data, tmp_path_factory) -> Path:
 def task(saved_tasks, tmp_path) -> Path:
     """A copy of a trained task, to be damaged."""
     return shutil.copytree(saved_tasks / "mood", tmp_path / "copy" / "mood")
+
+
+@pytest.fixture(scope="session")
+def kinds() -> dict[str, dict[str, object]]:
+    """A training example of every kind of head, as a record of a data file."""
+    return EXAMPLES
+
+
+@pytest.fixture(scope="session")
+def fresh_tasks(backbone, tmp_path_factory) -> Path:
+    """A folder with an untrained task of every kind, called as the kind; not to be changed."""
+    folder = tmp_path_factory.mktemp("fresh")
+    model = DistilBertModelWithHeads.from_pretrained(backbone)
+    for kind in EXAMPLES:
+        fields = {"labels": LABELS[kind]} if kind in LABELS else {}
+        config = registry().head(kind).Config(**fields)
+        model.add_task(kind, head=config, adapter=None, text=TextSettings(max_length=POSITIONS))
+        model.save_task(kind, folder / kind)
+    return folder

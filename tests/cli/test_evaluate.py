@@ -40,3 +40,29 @@ def test_missing_labels_and_files_are_refused(refused, saved_tasks, tmp_path):
     path = tmp_path / "texts.jsonl"
     path.write_text('{"text": "a"}\n', "utf-8")
     assert "no column 'label'" in refused(*words, path)
+
+
+def test_every_kind_is_measured(run, kinds, fresh_tasks, tmp_path):
+    for kind, record in kinds.items():
+        answers = {"answers": [{"text": "dog", "answer_start": 4}]} if "answers" in record else {}
+        path = tmp_path / f"{kind}.jsonl"
+        path.write_text(json.dumps(record | answers) + "\n", "utf-8")
+        result = run("evaluate", "--task", fresh_tasks / kind, "--data", path, "--json")
+        assert result.exit_code == 0, result.output
+        assert json.loads(result.stdout)["metrics"]
+
+
+def test_an_example_without_anything_to_compare_is_refused_with_its_line(
+    refused, fresh_tasks, tmp_path
+):
+    path = tmp_path / "pairs.jsonl"
+    path.write_text('{"text": "a", "text_pair": "b"}\n\n{"text": "c"}\n', "utf-8")
+    message = refused("evaluate", "--task", fresh_tasks / "embedding", "--data", path)
+    assert message.startswith(f"{path}, line 3: the example has text alone, and nothing to compare")
+
+
+def test_a_first_text_of_unknown_words_alone_does_no_harm(run, fresh_tasks, tmp_path):
+    path = tmp_path / "texts.jsonl"
+    path.write_text('{"text": "\U0001f600"}\n{"text": "the cat sat"}\n', "utf-8")
+    result = run("evaluate", "--task", fresh_tasks / "masked_lm", "--data", path, "--json")
+    assert json.loads(result.stdout)["examples"] == 2

@@ -5,6 +5,7 @@ from types import ModuleType
 
 import pytest
 
+from polyhead.heads import ClassificationHead
 from polyhead.registry import PluginRecord, Provider, Registry
 
 
@@ -31,9 +32,35 @@ def test_heads_are_listed_and_explained(run):
     [head] = json.loads(run("heads", "classification", "--json").stdout)
     assert head["example"] == ["text", "text_pair", "label"]
     assert "dropout" in head["config"]["properties"]
+    assert head["recipe"]["epochs"] == ClassificationHead.recipe.epochs
     fields = run("heads", "classification").stdout
     assert "pooling" in fields
     assert "required" in fields
+
+
+def test_heads_are_summed_up_by_what_they_are_for(run):
+    told = {head["kind"]: head["summary"] for head in json.loads(run("heads", "--json").stdout)}
+    assert told["tagging"] == "One tag for each word of a text."
+    assert len(set(told.values())) == len(told)
+
+
+def test_a_head_shows_its_columns_then_its_own_fields_then_its_training(run):
+    lines = run("heads", "tagging").stdout.splitlines()
+    names = [line.split()[0] for line in lines if line.startswith(" ") and line[1:2].isalpha()]
+    expected = ["tokens", "tags", "entities", "labels", "scheme", "aggregation", "hidden"]
+    assert [name for name in names if name in expected] == expected
+    [scheme] = [line for line in lines if line.startswith(" scheme ")]
+    assert "'auto'" in scheme
+    assert "--epochs" in lines[-1]
+    assert "--head-lr" in lines[-1]
+
+
+def test_a_head_says_which_columns_it_needs(run):
+    lines = run("heads", "question_answering").stdout.splitlines()
+    needed = {line.split()[0]: line for line in lines if line[1:2].isalpha()}
+    assert " always " in needed["context"]
+    assert " to train " in needed["answers"]
+    assert " no " in needed["id"]
 
 
 def test_adapters_are_listed_and_explained(run):
@@ -53,7 +80,6 @@ def test_an_unknown_kind_is_refused_with_what_exists(command, near, refused):
 
 def test_two_plugins_that_claim_one_kind_are_both_named(refused, monkeypatch):
     registry = Registry(entry_points=False)
-    from polyhead.heads import ClassificationHead  # noqa: PLC0415 - only the class is needed
     from polyhead.hookspecs import hookimpl  # noqa: PLC0415
 
     class Twice(ClassificationHead):

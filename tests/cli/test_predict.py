@@ -131,8 +131,11 @@ def test_lone_surrogates_survive_in_files(run, words, tmp_path):
 BAD_LINES = {
     "not_json": ("cat\n", "line 2: not JSON"),
     "no_column": ('{"body": "cat"}\n', "line 2: no column 'text'; there are: 'body'"),
-    "not_a_text": ('{"text": 7}\n', "line 2: not an example of 'classification': text: Input should be a valid string"),
-    "empty": ('{"text": "  "}\n', "line 2: the text (column 'text') is empty"),
+    "not_a_text": (
+        '{"text": 7}\n',
+        "line 2: not an example of 'classification': text: Input should be a valid string",
+    ),
+    "empty": ('{"text": "  "}\n', "line 2: column 'text' is empty"),
     "no_words": ('{"text": "\\u0000"}\n', "line 2: the text has no words"),
     "half": ('{"text": "\\ud800"}\n', "line 2: column 'text' holds half of a surrogate pair"),
 }

@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import shlex
 import sys
 
 import pytest
@@ -25,6 +26,16 @@ def test_train_saves_a_task_and_says_what_to_type_next(run, train_words, tmp_pat
     assert "best epoch" in result.stdout
     assert f"predict --task {folder}" in result.stdout
     assert "epoch 2/2" in result.stderr
+
+
+def test_what_to_type_next_names_the_columns_again(run, train_words, tmp_path):
+    table = tmp_path / "train.csv"
+    table.write_text("question,hint,class\n" + "the cat,is good,1\nthe dog,is bad,0\n" * 8, "utf-8")
+    columns = ["--text-column", "question", "--column", "text_pair=hint", "--label-column", "class"]
+    told = run(*train_words, "--data", table, "--eval", table, *columns).stdout
+    evaluate = next(line for line in told.splitlines() if " evaluate " in line)
+    assert "--column text_pair=hint --column text=question --column label=class" in evaluate
+    assert run(*shlex.split(evaluate.split(" polyhead ")[-1])).exit_code == 0
 
 
 def test_json_is_alone_on_standard_output(run, train_words, tmp_path):
@@ -138,9 +149,9 @@ BAD_FILES = {
     "not_an_object": (GOOD + GOOD + '["the cat"]\n', "line 3: holds a list"),
     "no_text": (GOOD + '{"label": "good"}\n', "line 2: no column 'text'; there are: 'label'"),
     "no_label": ('{"text": "the cat"}\n', "line 1: no column 'label'; there are: 'text'"),
-    "empty_text": (GOOD + '{"text": " ", "label": "good"}\n', "line 2: the text"),
+    "empty_text": (GOOD + '{"text": " ", "label": "good"}\n', "line 2: column 'text' is empty"),
     "only_control": (GOOD * 2 + '{"text": "\\u0000", "label": "bad"}\n', "line 3: the text"),
-    "null_label": (GOOD + '{"text": "cat", "label": null}\n', "line 2: the label"),
+    "null_label": (GOOD + '{"text": "cat", "label": null}\n', "line 2: column 'label' is null"),
     "one_label": (GOOD * 3, "all 3 training examples have the label 'good'"),
     "surrogate": (GOOD + '{"text": "\\ud800", "label": "bad"}\n', "line 2: column 'text'"),
 }
@@ -179,7 +190,7 @@ def test_a_label_that_only_the_evaluation_data_has_is_refused(refused, train_wor
     [
         (("--data", "missing.jsonl"), "missing.jsonl: there is no such file"),
         (("--data", "data.xlsx"), "data files are .jsonl, .csv or .tsv"),
-        (("--labels", "bad,fair"), "the data has the label 'good'"),
+        (("--labels", "bad,fair"), "line 7: the label 'good' is not among the given"),
         (("--labels", "bad,bad"), "'bad' is there twice"),
         (("--head", "clasification"), "Did you mean 'classification'?"),
         (("--head", "classification[depth=2]"), "unknown field 'depth'"),

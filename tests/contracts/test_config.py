@@ -9,6 +9,7 @@ from polyhead.contracts import (
     AdapterConfig,
     HeadConfig,
     explain,
+    field_names,
     parse_config_string,
     validate_config,
 )
@@ -52,7 +53,7 @@ def test_every_problem_is_named_in_one_line():
     assert message == (
         "head kind 'sample': size: Input should be greater than 0 (got 0); "
         "mode: Input should be 'a' or 'b' (got 'c'); unknown field 'sise'. "
-        "The fields of head kind 'sample' are: hidden, size, mode."
+        "The fields of head kind 'sample' are: size, mode, hidden."
     )
 
 
@@ -87,6 +88,7 @@ def test_a_long_value_is_cut_short_in_the_message():
             {"b": [1, 2], "c": (3,), "d": {"x": 1, 2: "y"}},
         ),
         ("a[b=two words]", "a", {"b": "two words"}),
+        ("a[b=(no,yes),c=[O, B-x , 3,]]", "a", {"b": ("no", "yes"), "c": ("O", "B-x", 3)}),
         ("a[b=]", "a", {"b": ""}),
         ("a[b=x=y]", "a", {"b": "x=y"}),
         ("a\n[b=1,\n c=2]\n", "a", {"b": 1, "c": 2}),
@@ -116,6 +118,15 @@ def test_config_strings_give_a_name_and_fields(text, name, fields):
 def test_other_strings_are_refused(text, message):
     with pytest.raises(ConfigError, match=message):
         parse_config_string(text)
+
+
+def test_a_class_names_its_own_fields_before_those_it_inherits():
+    class Further(Sample):
+        hidden: Literal["last"] = "last"  # given anew, and inherited all the same
+        extra: int = 0
+
+    assert field_names(Sample) == ["size", "mode", "hidden"]
+    assert field_names(Further) == ["extra", "size", "mode", "hidden"]
 
 
 @pytest.mark.parametrize("value", ["{[1]: 2}", "{{}}", "(" * 500, "-" * 100_000 + "1", "a.b()"])
