@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from types import UnionType
+from typing import TYPE_CHECKING, Annotated, Union, get_args, get_origin
 
 from pydantic import ValidationError
 
@@ -101,8 +103,9 @@ class ExampleReader:
         fields: dict[str, object] = {}
         for field, column in self.column_of.items():
             value = record.values.get(column)
+            _check_unicode(path, record, column, value)
             if isinstance(value, str):
-                _check_unicode(path, record, column, value)
+                value = self._unpacked(field, value)
             if value is not None and not (isinstance(value, str) and not value.strip()):
                 fields[field] = value
             elif field in self.needed:
@@ -115,6 +118,16 @@ class ExampleReader:
             message = f"not an example of {self.head_class.kind!r}: {explain(error)}."
             raise DataError(path, message, record.line) from None
 
+    def _unpacked(self, field: str, cell: str) -> object:
+        """The list or mapping that a cell holds as JSON, for a field that takes such."""
+        takes = self.head_class.Example.model_fields[field].annotation
+        if not cell.lstrip().startswith(("[", "{")) or _is_text(takes):
+            return cell
+        try:
+            return json.loads(cell)
+        except (ValueError, RecursionError):
+            return cell  # the field's own check says what it takes
+
     def _missing(self, path: str | Path, record: Record, field: str) -> DataError:
         column = self.column_of[field]
         if column not in record.values:
@@ -123,10 +136,21 @@ class ExampleReader:
             message = f"no column {column!r}; there are: {there}. {remedy}"
             return DataError(path, message, record.names_line)
         state = "null" if record.values[column] is None else "empty"
-        return DataError(path, f"the {field} (column {column!r}) is {state}.", record.line)
+        whose = "" if column == field else f", which has the field {field!r},"
+        message = f"column {column!r}{whose} is {state}, and every record needs it."
+        return DataError(path, message, record.line)
 
 
-def _check_unicode(path: str | Path, record: Record, column: str, text: str) -> None:
+def _is_text(annotation: object) -> bool:
+    """Whether a value of this type may be a text."""
+    if get_origin(annotation) in {Annotated, Union, UnionType}:
+        return any(_is_text(part) for part in get_args(annotation))
+    return annotation is str
+
+
+def _check_unicode(path: str | Path, record: Record, column: str, value: object) -> None:
+    # as JSON where it is no text: that has the texts of lists and mappings in it
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
     try:
         text.encode()
     except UnicodeEncodeError:

@@ -63,7 +63,9 @@ class Learner:
         self.adapter_parameters = self._trainable(self.modules[1:])
         self.parameters = [*self.head_parameters, *self.adapter_parameters]
         if not self.parameters:
-            raise InputError(f"the task {task!r} has no weights that could be trained.")
+            raise InputError(
+                f"the task {task!r} has no weights that could be trained; give it an adapter."
+            )
         buffers = chain.from_iterable(module.buffers() for module in self.modules)
         self._weights: list[Tensor] = [*self.parameters, *buffers]
         self.train: list[Encoded] = []

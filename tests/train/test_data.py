@@ -6,7 +6,7 @@ from pydantic import Field
 
 from polyhead.contracts import Example
 from polyhead.errors import DataError, InputError
-from polyhead.heads import ClassificationHead, TextExample
+from polyhead.heads import ClassificationHead, MultilabelHead, RegressionHead, TextExample
 from polyhead.train import read_examples
 
 
@@ -84,6 +84,43 @@ def test_fields_of_other_heads_are_taken_by_their_names(write):
     assert read_examples(path, TagsHead) == [TagsExample(tokens=("a", "b"), tags=("X", "Y"))]
 
 
+@pytest.mark.parametrize(
+    ("name", "lines"),
+    [
+        ("a.csv", ["tokens,tags", '"[""a"", ""b,c""]","[""X"", ""Y""]"']),
+        ("a.tsv", ["tokens\ttags", '"[""a"", ""b,c""]"\t"[""X"", ""Y""]"']),
+        ("a.jsonl", [{"tokens": '["a", "b,c"]', "tags": ["X", "Y"]}]),
+    ],
+)
+def test_a_cell_may_hold_a_list_as_json(write, name, lines):
+    assert read_examples(write(name, *lines), TagsHead) == [
+        TagsExample(tokens=("a", "b,c"), tags=("X", "Y"))
+    ]
+
+
+def test_a_cell_may_hold_a_mapping_or_an_empty_list_as_json(write):
+    table = write("a.csv", "text,label", 'a,"{""low"": 1, ""high"": 2}"', 'b,"[1, 2]"')
+    labels = [example.label for example in read_examples(table, RegressionHead)]
+    assert labels == [{"low": 1, "high": 2}, (1, 2)]
+    table = write("b.csv", "text,labels", "a,[]", "b,x|y", 'c,"[""x|y""]"')
+    found = [example.labels for example in read_examples(table, MultilabelHead)]
+    assert found == [(), ("x", "y"), ("x|y",)]
+
+
+@pytest.mark.parametrize("text", ['["a"]', "[1]", '{"a": 1}', "[sic", "{}"])
+def test_a_text_or_label_that_looks_like_json_stays_what_it_is(write, text):
+    cell = text.replace('"', '""')
+    [example] = read_examples(
+        write("a.csv", "text,label", f'"{cell}","{cell}"'), ClassificationHead
+    )
+    assert (example.text, example.label) == (text, text)
+
+
+def test_a_cell_that_is_no_json_is_refused_by_the_field(write):
+    with pytest.raises(DataError, match=r"line 2: .*tokens: .*\(got '\[a, b\]'\)"):
+        read_examples(write("a.csv", "tokens,tags", '"[a, b]","[]"'), TagsHead)
+
+
 def test_texts_are_read_without_their_labels(write):
     path = write(
         "a.jsonl", {"text": "a", "label": "x"}, {"text": "b", "label": None}, {"text": "c"}
@@ -111,17 +148,22 @@ GOOD = {"text": "a", "label": "x"}
         ("a.jsonl", [GOOD, {"text": "b"}], 2, "no column 'label'; there are: 'text'."),
         ("a.jsonl", [GOOD, {"label": "x"}], 2, "no column 'text'; there are: 'label'."),
         ("a.jsonl", [{}], 1, "no column 'text'; there are: none."),
-        ("a.jsonl", [GOOD, {"text": "b", "label": None}], 2, "label (column 'label') is null"),
-        ("a.jsonl", [GOOD, {"text": "b", "label": ""}], 2, "label (column 'label') is empty"),
-        ("a.jsonl", [GOOD, {"text": " \t", "label": "x"}], 2, "text (column 'text') is empty"),
-        ("a.jsonl", [GOOD, {"text": None, "label": "x"}], 2, "text (column 'text') is null"),
+        (
+            "a.jsonl",
+            [GOOD, {"text": "b", "label": None}],
+            2,
+            "column 'label' is null, and every record needs it.",
+        ),
+        ("a.jsonl", [GOOD, {"text": "b", "label": ""}], 2, "column 'label' is empty"),
+        ("a.jsonl", [GOOD, {"text": " \t", "label": "x"}], 2, "column 'text' is empty"),
+        ("a.jsonl", [GOOD, {"text": None, "label": "x"}], 2, "column 'text' is null"),
         ("a.jsonl", [GOOD, {"text": 3, "label": "x"}], 2, "text: Input should be a valid string"),
         ("a.jsonl", [GOOD, {"text": "b", "label": ["x"]}], 2, "label: "),
         ("a.jsonl", [GOOD, '{"text": "\\ud83d", "label": "x"}'], 2, "surrogate"),
         ("a.csv", ["text,topic", "a,x"], 1, "no column 'label'; there are: 'text', 'topic'."),
         ("a.csv", ["text;label", "a;x"], 1, "no column 'text'; there are: 'text;label'."),
-        ("a.csv", ["text,label", "a,x", '"b', 'c",'], 3, "label (column 'label') is empty"),
-        ("a.csv", ["text,label", "a,x", ",x"], 3, "text (column 'text') is empty"),
+        ("a.csv", ["text,label", "a,x", '"b', 'c",'], 3, "column 'label' is empty"),
+        ("a.csv", ["text,label", "a,x", ",x"], 3, "column 'text' is empty"),
     ],
 )
 def test_a_record_that_is_no_example_is_named_by_its_line(write, name, lines, line, message):
@@ -133,6 +175,14 @@ def test_a_record_that_is_no_example_is_named_by_its_line(write, name, lines, li
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize("value", [r'["a", "\ud800"]', r'[{"a": ["\udc00"]}]', r'{"\ud800": 1}'])
+def test_half_of_a_surrogate_pair_is_found_in_lists_and_mappings_too(write, value):
+    path = write("a.jsonl", {"tokens": ["a"], "tags": ["X"]}, f'{{"tokens": {value}}}')
+    for labelled in (True, False):
+        with pytest.raises(DataError, match="line 2: column 'tokens' holds half of a surrogate"):
+            read_examples(path, TagsHead, labelled=labelled)
+
+
 def test_a_missing_column_tells_how_to_name_another(write):
     with pytest.raises(DataError, match=r"columns=\{'label': ...\} \(--column label=NAME\)"):
         read_examples(write("a.csv", "text,topic", "a,x"), ClassificationHead)
@@ -141,7 +191,9 @@ def test_a_missing_column_tells_how_to_name_another(write):
 @pytest.mark.parametrize("cell", ['""', "null"])
 def test_a_pair_column_that_is_named_must_be_filled(write, cell):
     path = write("a.jsonl", GOOD | {"q": "b"}, f'{{"text": "a", "label": "x", "q": {cell}}}')
-    with pytest.raises(DataError, match=r"line 2: the text_pair \(column 'q'\) is (empty|null)"):
+    with pytest.raises(
+        DataError, match=r"line 2: column 'q', which has the field 'text_pair', is (empty|null)"
+    ):
         read_examples(path, ClassificationHead, columns={"text_pair": "q"})
 
 
