@@ -11,13 +11,16 @@ from typing import NamedTuple
 
 import pytest
 import typer
+from typer.testing import CliRunner
 
+import polyhead.heads
 from polyhead.artifact import FORMAT, Manifest, TaskManifest
 from polyhead.artifact.manifest import BackboneInfo
 from polyhead.cli.app import app
 from polyhead.errors import PolyheadError
 from polyhead.heads import ClassificationHead
 from polyhead.model import DistilBertModelWithHeads
+from polyhead.registry import registry
 from polyhead.train import BUNDLED_LABELS, bundled_examples
 
 ROOT = Path(__file__).parents[1]
@@ -27,7 +30,12 @@ PAGES = [
     ROOT / "plugins" / "README.md",
 ]
 RUNNABLE = [ROOT / "README.md", ROOT / "docs" / "tutorial.md"]
+HEADS = ROOT / "docs" / "heads.md"
+WITH_DATA = [HEADS, ROOT / "docs" / "data-files.md"]
+"""Pages that show the files their commands and Python blocks read."""
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+FILE = re.compile(r"^<!-- file: (\S+) -->\n```\w+\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+SECTION = re.compile(r"^## (.+?)$(.*?)(?=^## |\Z)", re.MULTILINE | re.DOTALL)
 BASH = shutil.which("bash")
 LINK = re.compile(r"\[[^\]]*\]\(([^)#\s]+)[^)]*\)")
 
@@ -51,6 +59,11 @@ def commands() -> list[str]:
     )
     parts = (part.strip() for line in lines for part in line.split("&&"))
     return sorted({part for part in parts if re.match(r"(\S*/)?polyhead\b", part)})
+
+
+def sections(page: Path) -> dict[str, str]:
+    """The texts of a page by their headings."""
+    return dict(SECTION.findall(page.read_text(encoding="utf-8")))
 
 
 def marked(name: str) -> list[str]:
@@ -92,6 +105,82 @@ def after_quickstart(tmp_path_factory) -> Path:
 def test_python_blocks_run(block, after_quickstart, monkeypatch):
     monkeypatch.chdir(after_quickstart)
     exec(compile(block.text, str(block.page), "exec"), {})  # noqa: S102 - our own documents
+
+
+@pytest.fixture
+def with_data(tmp_path, make_model, monkeypatch) -> Path:
+    """A folder with the files of the pages, and a tiny encoder in place of every other."""
+
+    def tiny(cls: type, name: str, **options: object) -> DistilBertModelWithHeads:
+        return make_model(max_position_embeddings=256)
+
+    monkeypatch.setattr(DistilBertModelWithHeads, "from_pretrained", classmethod(tiny))
+    for page in WITH_DATA:
+        for name, content in FILE.findall(page.read_text(encoding="utf-8")):
+            path = tmp_path / name
+            path.parent.mkdir()
+            for part in (path, path.with_stem("dev")):
+                part.write_text(content, encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("page", "name"),
+    [
+        pytest.param(page, name, id=f"{page.stem} {name}")
+        for page in WITH_DATA
+        for name, text in sections(page).items()
+        if "```sh" in text or "```python" in text
+    ],
+)
+def test_what_a_page_shows_with_its_data_works(page, name, with_data):
+    for language, text in FENCE.findall(sections(page)[name]):
+        if language == "sh":
+            for line in text.splitlines():
+                result = CliRunner().invoke(app, shlex.split(line)[1:], catch_exceptions=False)
+                assert result.exit_code == 0, f"{line}\n{result.output}"
+        if language == "python":
+            exec(compile(text, str(page), "exec"), {})  # noqa: S102 - our own documents
+
+
+@pytest.mark.parametrize("kind", registry().head_kinds())
+def test_the_page_of_heads_names_all_that_a_kind_reads_and_tells(kind, with_data):
+    head = registry().head(kind)
+    text = sections(HEADS)[kind]
+    prediction = getattr(polyhead.heads, head.__name__.removesuffix("Head") + "Prediction")
+    examples = [content for _, content in FILE.findall(text)]
+    answers = [
+        block
+        for language, block in FENCE.findall(text)
+        if language == "json" and not any(block in content for content in examples)
+    ]
+    assert prediction.model_validate_json(answers[-1])
+    named = set(re.findall(r"`(\w+)`", text))
+    assert named >= set(head.Example.model_fields)
+    assert named >= set(prediction.model_fields)
+    for line in re.findall(r"^polyhead train .*$", text, re.MULTILINE):
+        result = CliRunner().invoke(app, [*shlex.split(line)[1:], "--json"], catch_exceptions=False)
+        assert named >= set(json.loads(result.stdout)["metrics"])
+
+
+@pytest.mark.parametrize("page", [ROOT / "README.md", *WITH_DATA], ids=lambda page: page.name)
+def test_every_kind_of_head_is_in_the_tables(page):
+    cells = re.findall(r"^\| `?\[?(\w+)`?\]?", page.read_text(encoding="utf-8"), re.MULTILINE)
+    assert set(registry().head_kinds()) <= set(cells)
+
+
+def test_the_page_of_heads_has_each_kinds_training():
+    def row(kind: str) -> list[str]:
+        recipe = registry().head(kind).recipe
+        head_lr = "the same" if recipe.head_lr is None else f"{recipe.head_lr:g}"
+        numbers = (recipe.epochs, f"{recipe.lr:g}", head_lr, recipe.batch_size)
+        cells = (kind, recipe.adapter or "none", *numbers, recipe.text.max_length)
+        return [str(cell) for cell in cells]
+
+    table = re.findall(r"^\| (\w+ \|.*\d) \|$", sections(HEADS)["Every kind"], re.MULTILINE)
+    shown = [[cell.strip() for cell in line.split("|")] for line in table]
+    assert shown == [row(kind) for kind in registry().head_kinds()]
 
 
 @pytest.mark.parametrize(
