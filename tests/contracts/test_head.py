@@ -1,5 +1,6 @@
 import pytest
 import torch
+from pydantic import create_model
 
 from polyhead.batch import Row
 from polyhead.contracts import (
@@ -179,3 +180,57 @@ def test_examples_and_predictions_are_immutable_and_refuse_unknown_fields():
         example.text = "b"
     with pytest.raises(ValueError, match="Extra inputs"):
         Prediction(label="x")
+
+
+@pytest.mark.parametrize(
+    ("hidden", "keeps", "depth"),
+    [("last", False, 2), ("mix", True, 2), (0, True, 0), (1, True, 1), (2, True, 2)],
+)
+def test_a_head_says_which_layers_it_needs(hidden, keeps, depth):
+    head = PointHead(PointConfig(hidden=hidden), SHAPE)
+    assert head.keeps_layers is keeps
+    assert head.depth == depth
+    assert (head.mix is not None) is (hidden == "mix")
+
+
+def test_a_head_that_reads_all_layers_by_itself_needs_them_all():
+    reading = type("Reading", (PointHead,), {"reads_layers": True})
+    head = reading(PointConfig(hidden=1), SHAPE)
+    assert head.keeps_layers
+    assert head.depth == 2
+
+
+@pytest.mark.parametrize("hidden", [-1, True, 1.5, "first", None, "2"])
+def test_what_is_no_layer_is_refused_in_one_line(hidden):
+    with pytest.raises(ConfigError, match="hidden: must be 'last', 'mix' or a layer's number"):
+        PointHead.configure({"hidden": hidden}, [])
+
+
+def test_examples_are_computed_as_they_are_unless_a_head_draws_them():
+    head = PointHead(PointConfig(), SHAPE)
+    encoded = [Encoded(PointExample(text="a"), (Row((1,)),))]
+    generator = torch.Generator().manual_seed(0)
+    before = generator.get_state()
+    assert head.draw(encoded, generator) is encoded
+    assert torch.equal(generator.get_state(), before)
+
+
+def test_logits_are_the_one_output_and_parts_are_refused():
+    head = PointHead(PointConfig(), SHAPE)
+    output = torch.ones(2, 3)
+    assert head.logits(output) is output
+    with pytest.raises(InputError, match=r"'point' head has several parts: a, b; read \.outputs"):
+        head.logits({"a": output, "b": output})
+
+
+@pytest.mark.parametrize(
+    ("fields", "text"),
+    [
+        ({"label": "good", "score": 0.876}, "good (0.88)"),
+        ({"label": "good"}, "good"),
+        ({"value": 3}, '{"value": 3}'),
+    ],
+)
+def test_an_answer_is_shown_in_a_few_words(fields, text):
+    answer = create_model("Answer", __base__=Prediction, **dict.fromkeys(fields, (object, ...)))
+    assert str(answer(**fields)) == text
