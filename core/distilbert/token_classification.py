@@ -90,5 +90,8 @@ class DistilBertForTokenClassification(DistilBertWithHead):
             labels=label_names(self.config),
             scheme="plain",
             layers=1,
+            context=0,
+            label_all=False,
+            aggregation="first",
             dropout=self.config.dropout,
         )

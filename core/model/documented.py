@@ -131,6 +131,9 @@ class DocumentedModel(SavableModel):
             layers=layers,
             activation=activation_function,
             hidden="last",
+            context=0,
+            label_all=False,
+            aggregation="first",
         )
 
     def add_qa_head(self, head_name: str, *, overwrite_ok: bool = False) -> None:

@@ -48,19 +48,19 @@ class TaggingHeadConfig(HeadConfig):
         "embeddings), or 'mix', a learned mix of all of them.",
     )
     layers: int = Field(
-        default=1, ge=1, le=16, description="Linear layers; all but the last keep the width."
+        default=2, ge=1, le=16, description="Linear layers; all but the last keep the width."
     )
     context: int = Field(
-        default=0,
+        default=1,
         ge=0,
         le=16,
         description="Tokens on each side whose states the first layer reads beside a token's own.",
     )
     activation: Annotated[str, AfterValidator(check_activation)] = Field(
-        default="tanh", description="Activation behind each layer but the last."
+        default="gelu", description="Activation behind each layer but the last."
     )
     dropout: float = Field(
-        default=0.1, ge=0, lt=1, description="Dropout in front of each layer, in training."
+        default=0.4, ge=0, lt=1, description="Dropout in front of each layer, in training."
     )
     class_weights: LabelWeights | None = Field(
         default=None, description="Weight of each tag in the loss, in the order of the labels."
@@ -71,10 +71,14 @@ class TaggingHeadConfig(HeadConfig):
         ge=0,
         description="Sub-words that the windows of a long text share; at most half a window.",
     )
+    label_all: bool = Field(
+        default=True,
+        description="Whether every sub-word of a word learns its tag, and not the first alone.",
+    )
     aggregation: Strategy = Field(
-        default="first",
-        description="How the sub-words of a word make its tag: by the 'first' (as in training), "
-        "their 'average' probabilities or the one with the 'max' probability; 'simple' and 'none' "
+        default="average",
+        description="How the sub-words of a word make its tag: by the 'first', their "
+        "'average' probabilities or the one with the 'max' probability; 'simple' and 'none' "
         "tag sub-words, 'none' without entities.",
     )
 

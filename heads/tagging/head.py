@@ -43,7 +43,7 @@ class TaggingHead(Head):
     With h a token's hidden state, beside those of its neighbours under `context`, and the layers 1
     to n: `h = activation(W_i dropout(h) + b_i)` for all but the last, then `logits = W_n dropout(h)
     + b_n`. Weights start as N(0, 0.02), biases as 0. It is the first sub-word of a word that learns
-    the word's tag.
+    the word's tag, or with `label_all` each.
 
     A text that is longer than the window is read in several that overlap, and each of its sub-words
     is answered once, by the window that sees most around it.
@@ -55,7 +55,9 @@ class TaggingHead(Head):
     Config = TaggingHeadConfig
     Example = TaggingExample
     answers = "token"
-    recipe: ClassVar[Recipe] = Recipe(epochs=6, lr=2e-3, head_lr=1e-2)
+    recipe: ClassVar[Recipe] = Recipe(
+        adapter="seq_bn[dropout=0.3]", epochs=8, lr=2e-3, head_lr=5e-3
+    )
     config: TaggingHeadConfig
 
     def __init__(self, config: TaggingHeadConfig, shape: EncoderShape) -> None:
@@ -121,8 +123,8 @@ class TaggingHead(Head):
     def encode(self, examples: Sequence[TaggingExample], tokenizer: Tokenizer) -> list[Encoded]:
         """As many rows as cover the text; the targets are the tags' numbers, one a token.
 
-        Tokens that do not begin a word, and those that another window answers, have the target
-        -100.
+        Tokens that do not begin a word (unless `label_all`), and those that another window answers,
+        have the target -100.
 
         Raises:
             InputError: A text is empty, a tag is unknown, or an entity's borders are within words;
@@ -249,13 +251,15 @@ class TaggingHead(Head):
             words = text.words_of(example)
             tags = tags_for(example.entities, words, example.content, self.config.scheme)
         target = [IGNORED] * sum(len(row) for row in rows)
-        for start, tag in zip(text.starts, tags, strict=True):
+        stops = [*text.starts[1:], len(text.tokens)]
+        for start, stop, tag in zip(text.starts, stops, tags, strict=True):
             if tag not in self._number_of:
                 raise InputError(
                     f"the tag {tag!r} is unknown to this head; it has: "
                     f"{listing(self.config.labels)}."
                 )
-            target[text.tokens[start]] = self._number_of[tag]
+            for place in text.tokens[start : stop if self.config.label_all else start + 1]:
+                target[place] = self._number_of[tag]
         return torch.tensor(target)
 
     def _drop(self, values: Tensor) -> Tensor:

@@ -10,7 +10,6 @@ from polyhead.contracts import Metrics, targets_of
 from polyhead.errors import InputError, MissingExtraError
 from polyhead.heads.logits import checked_logits
 from polyhead.heads.tagging.aggregation import tagged_texts
-from polyhead.heads.tagging.subwords import IGNORED
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -46,11 +45,11 @@ class TagMetrics(Metrics):
         """
         targets_N = targets_of(encoded)
         probabilities_NK = checked_logits(output, "token").softmax(dim=1)
-        # the labelled tokens are the words' first sub-words, in the order of the text
         parts = torch.split(targets_N, [item.n_tokens for item in encoded])
         texts = tagged_texts(probabilities_NK, encoded, self._aggregation)
         for targets, text in zip(parts, texts, strict=True):
-            self._targets.append(self._named(targets[targets != IGNORED].tolist()))
+            firsts = [text.sub_words.tokens[start] for start in text.sub_words.starts]
+            self._targets.append(self._named(targets[firsts].tolist()))
             self._answers.append(self._named(text.tags))
 
     def compute(self) -> dict[str, float]:

@@ -20,9 +20,10 @@ def configured(*examples, **options):
     return TaggingHead.configure(options, examples)
 
 
-def test_a_head_is_one_layer_over_a_mix_of_all_layers_unless_told_otherwise():
+def test_a_head_is_two_layers_over_a_mix_of_all_layers_unless_told_otherwise():
     config = TaggingHeadConfig(labels=BIO)
-    assert (config.layers, config.hidden, config.aggregation) == (1, "mix", "first")
+    assert (config.layers, config.hidden, config.context) == (2, "mix", 1)
+    assert (config.label_all, config.aggregation) == (True, "average")
     assert TaggingHeadConfig.model_validate_json(config.model_dump_json()) == config
 
 

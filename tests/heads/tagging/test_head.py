@@ -28,9 +28,20 @@ PACKING = Packing((3, 1, 2))
 LONG = "the cat sat onn the mat abc good dog ran abcdefghij red day blue is bad xyz"
 
 
+PLAIN = {
+    "hidden": "last",
+    "layers": 1,
+    "context": 0,
+    "dropout": 0.1,
+    "label_all": False,
+    "aggregation": "first",
+}
+"""A linear layer over each token, as in the adapters library and in transformers."""
+
+
 def a_head(**fields):
     torch.manual_seed(0)
-    return TaggingHead(TaggingHeadConfig(**{"labels": LABELS, "hidden": "last", **fields}), SHAPE)
+    return TaggingHead(TaggingHeadConfig(**{**PLAIN, "labels": LABELS, **fields}), SHAPE)
 
 
 def hidden(seed=1, packing=PACKING):
@@ -57,10 +68,12 @@ def test_the_head_of_the_adapters_library_gives_what_it_gave_there():
     fields = json.loads((folder / "head_config.json").read_text())["config"]
     model = DistilBertModelWithHeads.from_pretrained(FIXTURES / "backbone")
     config = TaggingHeadConfig(
-        labels=tuple(fields["label2id"]),
-        layers=fields["layers"],
-        activation=fields["activation_function"],
-        hidden="last",
+        **{
+            **PLAIN,
+            "labels": tuple(fields["label2id"]),
+            "layers": fields["layers"],
+            "activation": fields["activation_function"],
+        }
     )
     model.add_head("h", config, adapter=None)
     tensors = load_file(folder / "model_head.safetensors")
@@ -92,7 +105,7 @@ def test_parameters_start_small_and_have_short_names():
     assert {name: tuple(value.shape) for name, value in head.state_dict().items()} == {
         "mix.weights": (3,),
         "mix.gain": (),
-        "dense.0.weight": (256, 256),
+        "dense.0.weight": (256, 3 * 256),
         "dense.0.bias": (256,),
         "out.weight": (5, 256),
         "out.bias": (5,),
@@ -122,6 +135,12 @@ def test_dropout_acts_in_training_alone():
     assert torch.equal(head(values), head(values))
     head.train()
     assert not torch.equal(head(values), head(values))
+
+
+def test_every_sub_word_learns_the_tag_where_that_is_asked_for(tiny_tokenizer):
+    example = TaggingExample(tokens=("abc", "the", "xy"), tags=("B-PER", "O", "I-LOC"))
+    [found] = a_head(label_all=True).encode([example], tiny_tokenizer)
+    assert found.target.tolist() == [IGNORED, 1, 1, 1, 0, 4, 4, IGNORED]
 
 
 def test_the_tag_of_a_word_is_the_target_of_its_first_sub_word(tiny_tokenizer):

@@ -114,6 +114,15 @@ def test_a_word_counts_as_it_would_be_answered(aggregation, answer):
     assert metrics.compute()["accuracy"] == float(answer == 1)
 
 
+def test_a_word_counts_once_however_many_of_its_sub_words_have_its_tag():
+    row = Row(ids=(2, 5, 6, 3), offsets=((0, 0), (0, 1), (1, 2), (0, 0)), words=(-1, 0, 0, -1))
+    example = TaggingExample(tokens=("ab",))
+    item = Encoded(example, (row,), torch.tensor([IGNORED, 1, 1, IGNORED]))
+    metrics = EntityMetrics(LABELS, "average")
+    metrics.update(logits(1, 1), [item])
+    assert metrics.compute() == {"f1": 1.0, "precision": 1.0, "recall": 1.0, "accuracy": 1.0}
+
+
 @pytest.mark.parametrize("kind", [TagMetrics, EntityMetrics])
 def test_no_examples_are_no_evaluation(kind):
     with pytest.raises(InputError, match="no labelled examples to evaluate on"):
