@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
+from difflib import get_close_matches
+from inspect import Parameter, signature
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -222,12 +224,17 @@ class DistilBertPreTrainedModel(DistilBertParts):
 def _check_names(cls: type[DistilBertPreTrainedModel], changes: Mapping[str, Any]) -> None:
     """Refuses arguments that are neither of `from_pretrained` nor fields of a configuration."""
     fields = [*DistilBertConfig.model_fields, "num_labels", *DistilBertConfig.other_names]
-    unknown = [name for name in changes if name not in fields]
-    if unknown:
-        raise ConfigError(
-            f"{cls.__name__}.from_pretrained has no argument {unknown[0]!r}; besides its own "
-            f"arguments it takes the fields of a configuration: {', '.join(fields)}."
-        )
+    unknown = next((name for name in changes if name not in fields), None)
+    if unknown is None:
+        return
+    parameters = signature(cls.from_pretrained).parameters.values()
+    own = [each.name for each in parameters if each.kind is Parameter.KEYWORD_ONLY]
+    close = get_close_matches(unknown, [*own, *fields], n=1)
+    hint = f" Did you mean {close[0]!r}?" if close else ""
+    raise ConfigError(
+        f"{cls.__name__}.from_pretrained has no argument {unknown!r}; besides its own, "
+        f"{', '.join(own)}, it takes the fields of a DistilBertConfig.{hint}"
+    )
 
 
 def _config_for(config: DistilBertConfig | str | Path | None, folder: Path) -> DistilBertConfig:

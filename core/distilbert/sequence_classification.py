@@ -89,9 +89,10 @@ class DistilBertForSequenceClassification(DistilBertWithHead):
         logits = self.head(encoded.hidden)
         loss = None
         if labels is not None:
-            self._decide(tensor_of(labels, "labels"))
-            targets = self.head.targets(labels.to(self.device), encoded.mask)
-            loss = self.head.loss(logits, targets)
+            problem = self._problem_of(tensor_of(labels, "labels"))
+            head = self._head_for(problem)
+            loss = head.loss(logits, head.targets(labels.to(self.device), encoded.mask))
+            self._keep(problem, head)  # not before it is known that the labels fit
         return wanted.returned(
             SequenceClassifierOutput(loss, logits, encoded.hidden_states, encoded.attentions)
         )
@@ -115,22 +116,30 @@ class DistilBertForSequenceClassification(DistilBertWithHead):
             first_dropout=0.0,
         )
 
-    def _decide(self, labels: Tensor) -> None:
-        """Writes to the config what is learned, where only the labels tell, and fits the head."""
-        problem = self.config.problem_type
-        if problem is None:
-            if self.num_labels == 1:
-                problem = "regression"
-            elif labels.dtype in {torch.int64, torch.int32}:
-                problem = "single_label_classification"
-            else:
-                problem = "multi_label_classification"
+    def _problem_of(self, labels: Tensor) -> ProblemType:
+        """What is learned: as the config says, or where it does not, as the labels tell."""
+        if self.config.problem_type is not None:
+            return self.config.problem_type
+        if self.num_labels == 1:
+            return "regression"
+        is_whole = labels.dtype in {torch.int64, torch.int32}
+        return "single_label_classification" if is_whole else "multi_label_classification"
+
+    def _head_for(self, problem: ProblemType) -> Head:
+        """The head, or one of the problem's kind that shares its weights."""
+        if self.head.kind == _KINDS[problem]:
+            return self.head
+        with torch.device("meta"):  # its weights are those of the head that is there
+            head = self._head_of(problem)
+        trained = [weight.requires_grad for weight in self.head.parameters()]
+        head.load_state_dict(self.head.state_dict(keep_vars=True), assign=True)
+        for weight, is_trained in zip(head.parameters(), trained, strict=True):
+            weight.requires_grad_(is_trained)
+        return head.train(self.head.training)
+
+    def _keep(self, problem: ProblemType, head: Head) -> None:
+        """Writes to the config what is learned, and puts the head for it in place."""
+        if self.config.problem_type is None:
             self.config.problem_type = problem
-        if self.head.kind != _KINDS[problem]:
-            with torch.device("meta"):  # its weights are those of the head that is there
-                head = self._head_of(problem)
-            trained = [weight.requires_grad for weight in self.head.parameters()]
-            head.load_state_dict(self.head.state_dict(keep_vars=True), assign=True)
-            for weight, is_trained in zip(head.parameters(), trained, strict=True):
-                weight.requires_grad_(is_trained)
-            self.head = head.train(self.head.training)
+        if head is not self.head:
+            self.head = head

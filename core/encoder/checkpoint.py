@@ -180,5 +180,6 @@ def _shapes(encoder: Encoder) -> Iterator[tuple[str, tuple[int, ...]]]:
 
 def _check_finite(canonical: Mapping[str, Tensor], folder: Path) -> None:
     for name, weight in canonical.items():
-        if not torch.isfinite(weight).all():
+        # a sum is finite only where all values are, and takes a fifth of the time
+        if not torch.isfinite(weight.sum()) and not torch.isfinite(weight).all():
             raise CheckpointError(f"{folder}: {name} holds values that are not finite.")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Final
 
 from polyhead.encoder.hub import (
     HubOptions,
@@ -14,6 +15,9 @@ from polyhead.encoder.hub import (
 from polyhead.registry import registry
 
 __all__ = ["find_checkpoint", "find_config", "find_tokenizer"]
+
+_OLD_OWNERS: Final = {"distilbert-": "distilbert", "bert-": "google-bert"}
+"""Whose on the hub are checkpoints that older documents call by such a name, without an owner."""
 
 
 def find_checkpoint(name: str | Path, options: HubOptions) -> Path:
@@ -28,7 +32,7 @@ def find_checkpoint(name: str | Path, options: HubOptions) -> Path:
         CheckpointError: It is one and its files are not to be had.
     """
     folder = _local_folder(name)
-    return download_checkpoint(str(name), options) if folder is None else folder
+    return download_checkpoint(_hub_id(name), options) if folder is None else folder
 
 
 def find_config(name: str | Path, options: HubOptions) -> Path:
@@ -45,7 +49,7 @@ def find_config(name: str | Path, options: HubOptions) -> Path:
     if os.path.isfile(name):  # noqa: PTH113 - Path.is_file raises for names that are too long
         return Path(name)
     folder = _local_folder(name)
-    return download_config(str(name), options) if folder is None else folder / "config.json"
+    return download_config(_hub_id(name), options) if folder is None else folder / "config.json"
 
 
 def find_tokenizer(name: str | Path, options: HubOptions) -> Path:
@@ -60,7 +64,7 @@ def find_tokenizer(name: str | Path, options: HubOptions) -> Path:
         CheckpointError: It is one and its files are not to be had.
     """
     folder = _local_folder(name)
-    return download_tokenizer(str(name), options) if folder is None else folder
+    return download_tokenizer(_hub_id(name), options) if folder is None else folder
 
 
 def _local_folder(name: str | Path) -> Path | None:
@@ -77,11 +81,19 @@ def _local_folder(name: str | Path) -> Path | None:
             return named.locate()
     if os.path.isdir(text):  # noqa: PTH112 - Path.is_dir raises for names that are too long
         return Path(text)
-    if _may_be_hub_id(text):
+    if _may_be_hub_id(_hub_id(text)):
         return None
     raise registry().unknown_backbone(
         text, "Give one of these, a checkpoint folder, or a hub id such as 'owner/name'."
     )
+
+
+def _hub_id(name: str | Path) -> str:
+    """`name` with its owner, where it is one of the old names that had none."""
+    text = str(name)
+    owners = (owner for start, owner in _OLD_OWNERS.items() if text.startswith(start))
+    owner = None if "/" in text else next(owners, None)
+    return text if owner is None else f"{owner}/{text}"
 
 
 def _may_be_hub_id(name: str) -> bool:

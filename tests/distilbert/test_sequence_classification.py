@@ -139,6 +139,20 @@ def test_labels_that_do_not_fit_are_refused(make_pair, batch, labels, part):
         ours(**batch, labels=labels)
 
 
+def test_labels_that_are_refused_decide_nothing(make_pair, batch):
+    _, model = make_pair("DistilBertForSequenceClassification")
+    weights = list(model.head.parameters())
+    with pytest.raises(InputError, match="give 0 or 1 for each row"):
+        model(**batch, labels=torch.tensor([0.0, 1.0, 1.0]))
+    assert model.config.problem_type is None
+    assert model.head.kind == "classification"
+    assert all(weight.requires_grad for weight in weights)
+    assert torch.isfinite(model(**batch, labels=torch.tensor([0, 1, 1])).loss)
+    assert model.config.problem_type == "single_label_classification"
+    found = zip(model.head.parameters(), weights, strict=True)
+    assert all(weight is known for weight, known in found)
+
+
 def test_numbers_that_are_none_are_refused(make_pair, batch):
     _, ours = make_pair(NAME, num_labels=1)
     with pytest.raises(InputError, match="the label of row 2 is not a finite number"):

@@ -179,6 +179,15 @@ def test_a_weight_that_is_not_finite_is_refused(save, request, rewrite, value):
     )
 
 
+def test_large_weights_load_where_their_sum_is_not_finite(save_distilbert, rewrite):
+    _, folder = save_distilbert()
+    name = "embeddings.position_embeddings.weight"
+    rewrite(folder, lambda weights: {**weights, name: torch.full_like(weights[name], 3e38)})
+    weight = load_encoder(folder).position_embeddings.weight
+    assert torch.isfinite(weight).all()
+    assert not torch.isfinite(weight.sum())
+
+
 @pytest.mark.parametrize("save", ["save_bert", "save_distilbert"])
 def test_a_file_written_over_in_place_does_not_reach_the_model(save, request):
     _, folder = request.getfixturevalue(save)()

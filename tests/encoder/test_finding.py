@@ -3,7 +3,7 @@
 import pytest
 
 from polyhead.encoder import HubOptions, finding
-from polyhead.encoder.finding import find_checkpoint, find_config
+from polyhead.encoder.finding import find_checkpoint, find_config, find_tokenizer
 from polyhead.errors import UnknownBackboneError
 
 OPTIONS = HubOptions()
@@ -28,6 +28,27 @@ def test_a_hub_id_is_asked_for_what_is_needed(monkeypatch, tmp_path):
     monkeypatch.setattr(finding, "download_config", lambda name, _: tmp_path / name / "c.json")
     assert find_checkpoint("owner/name", OPTIONS) == tmp_path / "owner/name"
     assert find_config("owner/name", OPTIONS) == tmp_path / "owner/name/c.json"
+
+
+@pytest.mark.parametrize(
+    ("name", "hub_id"),
+    [
+        ("distilbert-base-uncased", "distilbert/distilbert-base-uncased"),
+        ("bert-base-uncased", "google-bert/bert-base-uncased"),
+        ("distilbert-base/mine", "distilbert-base/mine"),
+    ],
+)
+def test_the_old_names_of_the_documents_stand_for_hub_ids(name, hub_id, monkeypatch, tmp_path):
+    for download in ("download_checkpoint", "download_config", "download_tokenizer"):
+        monkeypatch.setattr(finding, download, lambda found, _: tmp_path / found)
+    for find in (find_checkpoint, find_config, find_tokenizer):
+        assert find(name, OPTIONS) == tmp_path / hub_id
+
+
+def test_a_folder_of_such_a_name_comes_first(monkeypatch, tmp_path):
+    (tmp_path / "distilbert-mine").mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert str(find_checkpoint("distilbert-mine", OPTIONS)) == "distilbert-mine"
 
 
 @pytest.mark.parametrize("name", ["nothing", "a/b/c", "./gone", "~/gone", "x" * 5000, "a\0b"])
