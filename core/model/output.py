@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -77,6 +78,27 @@ class ModelOutput:
         head = self.modules[name]
         logits = head.logits(output)
         return self.encoded.padded(logits) if head.answers == "token" else logits
+
+    def to_tuple(self) -> tuple[Any, ...]:
+        """What is there of loss, logits (or hidden states), layers and attention weights, in order.
+
+        Without a head, the last hidden states stand in the logits' place; of a head whose output
+        has several parts, the parts do.
+
+        Raises:
+            InputError: The rows have several heads, or some have none.
+        """
+        if not self.outputs:
+            first: tuple[Any, ...] = (self.last_hidden_state,)
+        else:
+            output = next(iter(self.outputs.values()))
+            is_one = isinstance(output, Tensor) or len(set(self.heads)) > 1
+            first = (self.logits,) if is_one else tuple(output.values())
+        values = (self.loss, *first, self.hidden_states, self.attentions)
+        return tuple(value for value in values if value is not None)
+
+    def __getitem__(self, place: int | slice) -> Any:
+        return self.to_tuple()[place]
 
     @cached_property
     def rows(self) -> tuple[HeadOutput | None, ...]:

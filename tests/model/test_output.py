@@ -75,6 +75,23 @@ def test_logits_of_every_token_are_padded_as_the_input_was():
     assert [row.tolist() for row in found.rows] == [[[1.0], [2.0]], [[3.0]]]
 
 
+def test_values_are_read_by_their_place_as_in_a_tuple():
+    logits, loss = torch.ones(2, 3), torch.tensor(1.0)
+    found = output(("a", "a"), {"a": logits}, {"a": loss})
+    assert found[0] == loss
+    assert found[1] is logits
+    assert found[:2] == found.to_tuple()
+    assert output(("a", "a"), {"a": logits})[0] is logits
+    parts = {"start": torch.ones(2, 3), "end": torch.zeros(2, 3)}
+    assert output(("a", "a"), {"a": parts}).to_tuple() == tuple(parts.values())
+    bare = output((None, None), {})
+    assert torch.equal(bare[0], bare.last_hidden_state)
+    with pytest.raises(IndexError):
+        bare[1]
+    with pytest.raises(InputError, match="different heads"):
+        output(("a", "b"), {"a": logits[:1], "b": logits[1:]})[0]
+
+
 def test_the_loss_is_the_sum_of_the_heads_losses():
     losses = {"a": torch.tensor(1.0), "b": torch.tensor(0.5)}
     assert output(("a", "b"), {}, losses).loss.item() == 1.5
