@@ -6,13 +6,13 @@ tokens of a mask.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional, init
 
-from polyhead.contracts import Encoded, Head, Prediction, activation_of
+from polyhead.contracts import Encoded, Head, Prediction, Recipe, activation_of
 from polyhead.errors import InputError, shown
 from polyhead.heads.masked_lm.config import MaskedLMHeadConfig
 from polyhead.heads.masked_lm.encoding import IGNORED, EncodedText, encode_texts
@@ -50,6 +50,8 @@ class MaskedLMHead(Head):
     Config = MaskedLMHeadConfig
     Example = MaskedLMExample
     answers = "token"
+    # the bias of each token has far to go: at 1e-3 the first epochs learn little else
+    recipe: ClassVar[Recipe] = Recipe(head_lr=5e-3)
     config: MaskedLMHeadConfig
 
     def __init__(self, config: MaskedLMHeadConfig, shape: EncoderShape) -> None:
