@@ -204,10 +204,29 @@ class Tokenizer:
     ) -> list[Pieces]:
         """The sub-words of each text; `places` says where it stands among the caller's."""
         places = range(len(texts)) if places is None else places
+        for text, place in zip(texts, places, strict=True):
+            if not isinstance(text, str):
+                _check_words(text, what, place)
+        try:
+            pieces = self._spelled(texts, offsets=offsets)
+        except (TypeError, UnicodeEncodeError):  # which of them depends on the library's version
+            number = next(n for n, text in enumerate(texts) if not _is_unicode(joined(text)))
+            raise InputError(
+                f"the {what} holds half of a surrogate pair; it is not Unicode.",
+                index=places[number],
+            ) from None
+        for number, found in enumerate(pieces):
+            if not found:
+                raise InputError(
+                    f"the {what} has no words: it is empty or white space only.",
+                    index=places[number],
+                )
+        return pieces
+
+    def _spelled(self, texts: Sequence[str | Sequence[str]], *, offsets: bool) -> list[Pieces]:
+        """The sub-words of texts and of lists of words, each kind by one call of the library."""
         whole = [number for number, text in enumerate(texts) if isinstance(text, str)]
         split = [number for number, text in enumerate(texts) if not isinstance(text, str)]
-        for number in split:
-            _check_words(texts[number], what, places[number])
         pieces: dict[int, Pieces] = {}
         encodings = self._encode([texts[number] for number in whole], is_fast=not offsets)
         for number, encoding in zip(whole, encodings, strict=True):
@@ -215,12 +234,6 @@ class Tokenizer:
         encodings = self._encode([list(texts[number]) for number in split], is_fast=False)
         for number, encoding in zip(split, encodings, strict=True):
             pieces[number] = Pieces.of_words(encoding, texts[number], self.unk_id)
-        for number, found in sorted(pieces.items()):
-            if not found:
-                raise InputError(
-                    f"the {what} has no words: it is empty or white space only.",
-                    index=places[number],
-                )
         return [pieces[number] for number in range(len(texts))]
 
     def _encode(self, texts: Sequence[str | Sequence[str]], *, is_fast: bool) -> list[Encoding]:
@@ -228,10 +241,7 @@ class Tokenizer:
             return []
         encode = self._backend.encode_batch_fast if is_fast else self._backend.encode_batch
         is_split = not isinstance(texts[0], str)
-        try:
-            return encode(list(texts), add_special_tokens=False, is_pretokenized=is_split)
-        except (TypeError, UnicodeEncodeError):  # which of them depends on the library's version
-            raise InputError("a text holds half of a surrogate pair; it is not Unicode.") from None
+        return encode(list(texts), add_special_tokens=False, is_pretokenized=is_split)
 
     def _row(self, first: Pieces, second: Pieces | None, *, offsets: bool, start: int = 0) -> Row:
         ids = [self.cls_id]
@@ -287,6 +297,14 @@ def _numbered(number: int) -> Iterator[None]:
         yield
     except InputError as error:
         raise InputError(error.reason, index=number) from None
+
+
+def _is_unicode(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _check_words(words: object, what: str, number: int) -> None:
