@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 import torch
 from torch import Tensor
@@ -16,11 +16,15 @@ from polyhead.heads.tagging.subwords import SubWords
 
 if TYPE_CHECKING:
     from polyhead.contracts import Encoded
+    from polyhead.heads.tagging.grammar import Grammar
 
 __all__ = ["Strategy", "TaggedText", "aggregated", "tagged_texts"]
 
 Strategy = Literal["none", "simple", "first", "average", "max"]
 """As transformers' token classification pipeline names them."""
+
+
+_BY_SUB_WORD: Final = frozenset({"none", "simple"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +34,7 @@ class TaggedText:
     Attributes:
         sub_words: Of the text.
         starts: The first sub-word of each unit.
-        tags: The most probable tag of each unit, by number.
+        tags: The tag of each unit, by number.
         scores: Its probability.
     """
 
@@ -41,14 +45,19 @@ class TaggedText:
 
 
 def tagged_texts(
-    probabilities: Tensor, encoded: Sequence[Encoded], strategy: Strategy
+    probabilities: Tensor,
+    encoded: Sequence[Encoded],
+    strategy: Strategy,
+    grammar: Grammar | None = None,
 ) -> Iterator[TaggedText]:
-    """The most probable tag of each unit of each example.
+    """The tag of each unit of each example.
 
     Args:
         probabilities: Of all tokens of the examples' rows. Shape: (N, K).
         encoded: The examples.
         strategy: What the units are, and how their sub-words are taken together.
+        grammar: What the tags of a text must keep to, where the units are words; without it each
+            unit has its most probable one.
     """
     texts = [SubWords.of(item.rows) for item in encoded]
     tokens_S: list[int] = []
@@ -62,7 +71,12 @@ def tagged_texts(
         tokens_S += [n_tokens + token for token in text.tokens]
         n_tokens += item.n_tokens
     chosen_SK = probabilities[torch.tensor(tokens_S, dtype=torch.long)]
-    scores_U, tags_U = aggregated(chosen_SK, starts_U, strategy).max(dim=1)
+    chosen_UK = aggregated(chosen_SK, starts_U, strategy)
+    if grammar is None or strategy in _BY_SUB_WORD:
+        tags_U = chosen_UK.argmax(dim=1)
+    else:
+        tags_U = grammar.best(chosen_UK, counts)
+    scores_U = chosen_UK.gather(1, tags_U.unsqueeze(1)).squeeze(1)
     parts = zip(torch.split(scores_U, counts), torch.split(tags_U, counts), strict=True)
     for text, (scores, tags) in zip(texts, parts, strict=True):
         yield TaggedText(text, _units(text, strategy), tags.tolist(), scores.tolist())
@@ -102,4 +116,4 @@ def aggregated(probabilities: Tensor, starts: Sequence[int], strategy: Strategy)
 
 def _units(text: SubWords, strategy: Strategy) -> Sequence[int]:
     """The first sub-word of each unit: of each word, or each sub-word by itself."""
-    return range(len(text.tokens)) if strategy in {"none", "simple"} else text.starts
+    return range(len(text.tokens)) if strategy in _BY_SUB_WORD else text.starts

@@ -82,6 +82,12 @@ class TaggingHeadConfig(HeadConfig):
         "tag sub-words, 'none' without entities.",
     )
 
+    follows_scheme: bool = Field(
+        default=True,
+        description="Whether the tags of a text follow one another as the scheme has it (no I-type "
+        "but behind a B-type or I-type): the best ones that do are answered.",
+    )
+
     @field_validator("scheme", mode="before")
     @classmethod
     def _scheme_of_labels(cls, scheme: object, fields: ValidationInfo) -> object:

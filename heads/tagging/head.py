@@ -19,6 +19,7 @@ from polyhead.heads.tagging.aggregation import tagged_texts
 from polyhead.heads.tagging.config import TaggingHeadConfig, configure_from_examples
 from polyhead.heads.tagging.entities import tags_for
 from polyhead.heads.tagging.example import TaggingExample
+from polyhead.heads.tagging.grammar import Grammar
 from polyhead.heads.tagging.groups import groups_of, pieces_of
 from polyhead.heads.tagging.metrics import EntityMetrics, TagMetrics
 from polyhead.heads.tagging.neighbours import with_neighbours
@@ -73,6 +74,9 @@ class TaggingHead(Head):
         self.dense = nn.ModuleList(nn.Linear(width, shape.width) for width in widths[:-1])
         self.out = nn.Linear(widths[-1], len(config.labels), bias=config.bias)
         self._number_of = {label: number for number, label in enumerate(config.labels)}
+        with torch.device("cpu"):  # it is used where answers are made, wherever the head lies
+            grammar = Grammar.of(config.labels, config.scheme)
+        self._grammar = grammar if config.follows_scheme else None
         for module in (*self.dense, self.out):
             init.normal_(module.weight, std=0.02)
             if module.bias is not None:
@@ -192,7 +196,7 @@ class TaggingHead(Head):
         return total / shares_N.sum().clamp(min=torch.finfo(torch.float32).tiny)
 
     def decode(self, output: HeadOutput, encoded: Sequence[Encoded]) -> list[Prediction]:
-        """The most probable tag of each word, and the entities these stand for.
+        """The best tags of each text, and the entities these stand for.
 
         Probabilities are the softmax in float32.
 
@@ -200,7 +204,7 @@ class TaggingHead(Head):
             InputError: The logits are not finite.
         """
         probabilities_NK = checked_logits(output, "token").softmax(dim=1)
-        answers = tagged_texts(probabilities_NK, encoded, self.config.aggregation)
+        answers = tagged_texts(probabilities_NK, encoded, self.config.aggregation, self._grammar)
         return [
             prediction_of(_example(item), answer, self.config)
             for item, answer in zip(encoded, answers, strict=True)
@@ -240,7 +244,7 @@ class TaggingHead(Head):
     def metrics(self) -> TagMetrics:
         """A fresh collector: of accuracy for plain tags, else of entity F1 too."""
         kind = TagMetrics if self.config.scheme == "plain" else EntityMetrics
-        return kind(self.config.labels, self.config.aggregation)
+        return kind(self.config.labels, self.config.aggregation, self._grammar)
 
     def _target(self, example: TaggingExample, rows: Sequence[Row]) -> Tensor | None:
         if example.tags is None and example.entities is None:

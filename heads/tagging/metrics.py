@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from polyhead.contracts import Encoded, HeadOutput
     from polyhead.heads.tagging.aggregation import Strategy
+    from polyhead.heads.tagging.grammar import Grammar
 
 __all__ = ["EntityMetrics", "TagMetrics"]
 
@@ -25,14 +26,18 @@ class TagMetrics(Metrics):
 
     primary = "accuracy"
 
-    def __init__(self, labels: Sequence[str], aggregation: Strategy) -> None:
+    def __init__(
+        self, labels: Sequence[str], aggregation: Strategy, grammar: Grammar | None = None
+    ) -> None:
         """Makes an empty collector.
 
         Args:
             labels: The names of the tags.
             aggregation: How sub-words make a word's tag; where it tags sub-words, the first counts.
+            grammar: What the tags of a text must keep to, if anything.
         """
         self._labels = labels
+        self._grammar = grammar
         self._aggregation: Strategy = "first" if aggregation in {"none", "simple"} else aggregation
         self._answers: list[list[str]] = []
         self._targets: list[list[str]] = []
@@ -46,7 +51,7 @@ class TagMetrics(Metrics):
         targets_N = targets_of(encoded)
         probabilities_NK = checked_logits(output, "token").softmax(dim=1)
         parts = torch.split(targets_N, [item.n_tokens for item in encoded])
-        texts = tagged_texts(probabilities_NK, encoded, self._aggregation)
+        texts = tagged_texts(probabilities_NK, encoded, self._aggregation, self._grammar)
         for targets, text in zip(parts, texts, strict=True):
             firsts = [text.sub_words.tokens[start] for start in text.sub_words.starts]
             self._targets.append(self._named(targets[firsts].tolist()))

@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -35,6 +36,7 @@ PLAIN = {
     "dropout": 0.1,
     "label_all": False,
     "aggregation": "first",
+    "follows_scheme": False,
 }
 """A linear layer over each token, as in the adapters library and in transformers."""
 
@@ -135,6 +137,25 @@ def test_dropout_acts_in_training_alone():
     assert torch.equal(head(values), head(values))
     head.train()
     assert not torch.equal(head(values), head(values))
+
+
+@pytest.mark.parametrize(
+    ("follows_scheme", "tags"), [(True, ["O", "B-PER", "I-PER"]), (False, ["O", "I-PER", "I-PER"])]
+)
+def test_the_best_tags_that_follow_the_scheme_are_answered(tiny_tokenizer, follows_scheme, tags):
+    head = a_head(follows_scheme=follows_scheme)
+    [found] = head.encode([TaggingExample(tokens=("the", "cat", "sat"))], tiny_tokenizer)
+    probabilities = torch.full((5, 5), 0.01)
+    probabilities[[0, 1, 4], 0] = 0.96
+    probabilities[2, 1:3] = torch.tensor([0.4, 0.57])
+    probabilities[3, 2] = 0.96
+    [answer] = head.decode(probabilities.log(), [found])
+    assert answer.tags == tags
+    metrics = head.metrics()
+    metrics.update(
+        probabilities.log(), [replace(found, target=torch.tensor([-100, 0, 1, 2, -100]))]
+    )
+    assert metrics.compute()["accuracy"] == (1.0 if follows_scheme else pytest.approx(2 / 3))
 
 
 def test_every_sub_word_learns_the_tag_where_that_is_asked_for(tiny_tokenizer):
