@@ -129,7 +129,7 @@ def our_command(
     return [
         *(python, "-m", "polyhead", "train"),
         *("--task", plan.data),
-        *("--head", f"{plan.head}[hidden=last]" if same else plan.head),
+        *("--head", plan.head),
         *("--data", f"{data}/train.jsonl"),
         *("--eval", f"{data}/dev.jsonl"),
         *("--backbone", "minilm"),

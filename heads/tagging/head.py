@@ -57,7 +57,7 @@ class TaggingHead(Head):
     Example = TaggingExample
     answers = "token"
     recipe: ClassVar[Recipe] = Recipe(
-        adapter="seq_bn[dropout=0.3]", epochs=8, lr=2e-3, head_lr=5e-3
+        adapter="seq_bn[dropout=0.3]", epochs=6, lr=2e-3, head_lr=5e-3
     )
     config: TaggingHeadConfig
 
