@@ -119,8 +119,8 @@ def our_command(
 ) -> list[str]:
     """Return the command that trains with polyhead, but for the seed.
 
-    Under the same budget the head reads the last layer and learns at the rate of the adapter, as
-    that of `adapters` does; the recipe is what the kind of head does where nothing is said.
+    Under the same budget the head, our default one, learns at the rate of the adapter, as that of
+    `adapters` does; the recipe is what the kind of head does where nothing is said.
     """
     same = side == BUDGET
     adapter = (
