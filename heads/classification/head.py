@@ -5,14 +5,14 @@ Dimensions: B rows, K labels.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
 from pydantic import Field
 from torch import Tensor
 from torch.nn import functional
 
-from polyhead.contracts import Prediction
+from polyhead.contracts import Prediction, Recipe
 from polyhead.errors import InputError, listing
 from polyhead.heads.classification.config import (
     ClassificationHeadConfig,
@@ -45,6 +45,7 @@ class ClassificationHead(PooledHead):
     kind = "classification"
     Config = ClassificationHeadConfig
     Example = TextExample
+    recipe: ClassVar[Recipe] = Recipe(epochs=8)
     config: ClassificationHeadConfig
 
     def __init__(self, config: ClassificationHeadConfig, shape: EncoderShape) -> None:

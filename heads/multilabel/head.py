@@ -5,14 +5,14 @@ Dimensions: B rows, K labels.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
 from pydantic import Field
 from torch import Tensor
 from torch.nn import functional
 
-from polyhead.contracts import Prediction, validate_config
+from polyhead.contracts import Prediction, Recipe, validate_config
 from polyhead.errors import InputError, listing
 from polyhead.heads.logits import checked_logits, logits_of
 from polyhead.heads.multilabel.config import MultilabelHeadConfig, configure_from_examples
@@ -50,6 +50,7 @@ class MultilabelHead(PooledHead):
     kind = "multilabel"
     Config = MultilabelHeadConfig
     Example = MultilabelExample
+    recipe: ClassVar[Recipe] = Recipe(epochs=8)
     config: MultilabelHeadConfig
 
     def __init__(self, config: MultilabelHeadConfig, shape: EncoderShape) -> None:

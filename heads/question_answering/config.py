@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import Field
 
 from polyhead.contracts import HeadConfig, validate_config
+from polyhead.contracts.config import HiddenSource
 from polyhead.errors import InputError
 from polyhead.heads.question_answering.example import QuestionAnsweringExample
 
@@ -17,6 +18,11 @@ __all__ = ["QuestionAnsweringHeadConfig", "configure_from_examples"]
 class QuestionAnsweringHeadConfig(HeadConfig):
     """The part of a text that answers a question."""
 
+    hidden: HiddenSource = Field(
+        default="mix",
+        description="What the head reads: the last layer, one layer by its number (0 for the "
+        "embeddings), or 'mix', a learned mix of all of them.",
+    )
     null_answers: bool = Field(
         default=False, description="Whether 'the text has no answer' is an answer."
     )

@@ -94,7 +94,9 @@ class QuestionAnsweringHead(Head):
     kind = "question_answering"
     Config = QuestionAnsweringHeadConfig
     Example = QuestionAnsweringExample
-    recipe = Recipe(text=TextSettings(max_length=256))
+    recipe = Recipe(
+        epochs=2, lr=2e-3, head_lr=5e-3, batch_size=16, text=TextSettings(max_length=256)
+    )
     config: QuestionAnsweringHeadConfig
 
     def __init__(self, config: QuestionAnsweringHeadConfig, shape: EncoderShape) -> None:

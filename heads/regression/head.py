@@ -5,13 +5,13 @@ Dimensions: B rows, K outputs.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
 from pydantic import Field
 from torch import Tensor
 
-from polyhead.contracts import Prediction
+from polyhead.contracts import Prediction, Recipe
 from polyhead.errors import InputError, listing
 from polyhead.heads.logits import checked_logits, logits_of
 from polyhead.heads.pooled_layers import PooledHead
@@ -50,6 +50,7 @@ class RegressionHead(PooledHead):
     kind = "regression"
     Config = RegressionHeadConfig
     Example = RegressionExample
+    recipe: ClassVar[Recipe] = Recipe(epochs=6)
     config: RegressionHeadConfig
 
     def __init__(self, config: RegressionHeadConfig, shape: EncoderShape) -> None:
