@@ -12,6 +12,7 @@
     ├── InvalidNameError (ValueError)
     ├── DuplicateKindError (ValueError)
     ├── ContractError (TypeError)
+    ├── NewerPluginError (ImportError)
     ├── ConfigError (ValueError)
     ├── InputError (ValueError)
     │   └── DataError
@@ -51,6 +52,7 @@ __all__ = [
     "MissingExtraError",
     "NameTakenError",
     "NewerFormatError",
+    "NewerPluginError",
     "OutputExistsError",
     "PolyheadError",
     "TrainError",
@@ -155,6 +157,10 @@ class DuplicateKindError(PolyheadError, ValueError):
 
 class ContractError(PolyheadError, TypeError):
     """A plugin's class does not do what its contract asks for."""
+
+
+class NewerPluginError(PolyheadError, ImportError):
+    """A plugin that was written for a newer polyhead than this."""
 
 
 class ConfigError(PolyheadError, ValueError):

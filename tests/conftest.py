@@ -1,6 +1,10 @@
 """What several folders of tests share: a tiny tokenizer and tiny models with random weights."""
 
-from collections.abc import Callable
+import importlib
+import sys
+import textwrap
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 
 import pytest
 import torch
@@ -9,7 +13,9 @@ from torch import nn
 
 from polyhead.encoder import DistilBertConfig
 from polyhead.heads import ClassificationHeadConfig
+from polyhead.host import host
 from polyhead.model import DistilBertModelWithHeads
+from polyhead.registry import registry
 from polyhead.tokenizer import Tokenizer
 
 # tiny tensors: threads would only wait for one another
@@ -85,3 +91,45 @@ def two_labels() -> ClassificationHeadConfig:
 @pytest.fixture(scope="session")
 def three_labels() -> ClassificationHeadConfig:
     return ClassificationHeadConfig(labels=("blue", "green", "red"), layers=1, pooling="mean")
+
+
+@pytest.fixture
+def install_plugin(tmp_path, monkeypatch) -> Iterator[Callable[..., Path]]:
+    """Installs a distribution with one entry point, as pip would leave it on disk.
+
+    The process's own host and registry start afresh before and after the test.
+    """
+    folder = tmp_path / "site"
+    folder.mkdir()
+    monkeypatch.syspath_prepend(folder)
+    monkeypatch.delenv("POLYHEAD_DISABLE_PLUGINS", raising=False)
+    modules = []
+
+    def make(
+        name: str,
+        source: str,
+        *,
+        version: str = "1.0",
+        target: str | None = None,
+        entry_point: str = "main",
+        requires: Sequence[str] = (),
+    ) -> Path:
+        module = name.replace("-", "_") + "_plugin"
+        modules.append(module)
+        (folder / f"{module}.py").write_text(textwrap.dedent(source), encoding="utf-8")
+        info = folder / f"{name.replace('-', '_')}-{version}.dist-info"
+        info.mkdir()
+        lines = ["Metadata-Version: 2.1", f"Name: {name}", f"Version: {version}"]
+        lines += [f"Requires-Dist: {requirement}" for requirement in requires]
+        (info / "METADATA").write_text("\n".join(lines) + "\n", encoding="utf-8")
+        (info / "entry_points.txt").write_text(f"[polyhead]\n{entry_point} = {target or module}\n")
+        importlib.invalidate_caches()
+        return info
+
+    for cached in (host, registry):
+        cached.cache_clear()
+    yield make
+    for cached in (host, registry):
+        cached.cache_clear()
+    for module in modules:
+        sys.modules.pop(module, None)

@@ -42,13 +42,14 @@ def evaluate(
     as_json: JsonOption = False,
 ) -> None:
     """Measure a task on labelled texts."""
-    from polyhead.artifact import read_task
-    from polyhead.registry import registry
+    from polyhead.artifact import HEAD_FILE, read_task
+    from polyhead.model.loading import head_class_of
     from polyhead.train import evaluate as measure
     from polyhead.train import read_examples
 
     columns = columns_of(column, text=text_column, text_pair=text_pair_column, label=label_column)
-    examples = read_examples(data, registry().head(read_task(task).head.kind), columns=columns)
+    head_class = head_class_of(read_task(task).head, task / HEAD_FILE)
+    examples = read_examples(data, head_class, columns=columns)
     source = BackboneSource(backbone, revision, cache_dir, offline)
     model, [name] = load_tasks([task], source)
     question = labelled_question(model, name, examples, data)

@@ -5,7 +5,7 @@ import os
 import sys
 from collections.abc import Callable
 from functools import wraps
-from typing import ParamSpec
+from typing import ParamSpec, TypeVar
 
 import typer
 
@@ -20,18 +20,19 @@ BROKEN_PIPE = 141
 """What shells report of a command whose reader went away."""
 
 P = ParamSpec("P")
+T = TypeVar("T")
 
 
-def reported(command: Callable[P, None]) -> Callable[P, None]:
+def reported(command: Callable[P, T]) -> Callable[P, T]:
     """`command`, with what users can cause turned into a sentence and an exit code.
 
     With POLYHEAD_DEBUG=1 in the environment the error goes up as it is, with its traceback.
     """
 
     @wraps(command)
-    def run(*args: P.args, **kwargs: P.kwargs) -> None:
+    def run(*args: P.args, **kwargs: P.kwargs) -> T:
         try:
-            command(*args, **kwargs)
+            result = command(*args, **kwargs)
             sys.stdout.flush()
         except BrokenPipeError:
             _silence_stdout()
@@ -46,6 +47,7 @@ def reported(command: Callable[P, None]) -> Callable[P, None]:
             if _is_full(error):
                 _silence_stdout()
             raise typer.Exit(FAILED) from None
+        return result
 
     return run
 

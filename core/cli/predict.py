@@ -31,6 +31,7 @@ from polyhead.cli.options import (
     columns_of,
 )
 from polyhead.cli.output import note, print_table
+from polyhead.cli.serve_events import ServeEvents
 from polyhead.cli.truncation import count_cut, note_cut
 from polyhead.errors import InputError
 
@@ -137,6 +138,7 @@ class _Run:
         self._readers = {} if source is None else _readers(model, tasks, columns)
         self._tasks = tasks
         self._source = source
+        self._events = ServeEvents(model, tasks, "predict")
         self._n_texts = 0
         self._n_cut: dict[str, int] = dict.fromkeys(tasks, 0)
         self._started = time.perf_counter()
@@ -146,9 +148,12 @@ class _Run:
     ) -> Iterator[list[tuple[Item, "Mapping[str, Prediction]"]]]:
         """Each item with each task's answer, a chunk at a time."""
         for chunk in chunks(items):
-            with located(self._source, [item.line for item in chunk]):
-                questions = self._model.questions(
-                    {name: [self._example(name, item) for item in chunk] for name in self._tasks}
+            lines = [item.line for item in chunk]
+            with located(self._source, lines), self._events.batch(len(chunk)) as questions:
+                questions.extend(
+                    self._model.questions(
+                        {name: [self._example(name, one) for one in chunk] for name in self._tasks}
+                    )
                 )
                 # here too: some heads find only in answering that an example asks nothing
                 found = self._model.answer(questions)

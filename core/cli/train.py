@@ -25,7 +25,7 @@ from polyhead.cli.options import (
 )
 from polyhead.cli.output import command_line, print_json, print_line, print_table, readable_size
 from polyhead.cli.training import Finished, TrainingData, check_output, fit, new_task
-from polyhead.errors import ConfigError, DataError, InputError
+from polyhead.errors import ConfigError, ContractError, DataError, InputError
 from polyhead.names import check_name
 
 if TYPE_CHECKING:
@@ -151,6 +151,15 @@ def train(
     seed: Annotated[
         int, typer.Option("--seed", help="Of weights and order.", rich_help_panel=_TRAINING)
     ] = 0,
+    activation_cache: Annotated[
+        float,
+        typer.Option(
+            "--activation-cache",
+            help="Most memory, in GB, to keep what the encoder computes of each text for the next "
+            "epochs: for '--adapter none' and adapters that only read. 0 for none.",
+            rich_help_panel=_TRAINING,
+        ),
+    ] = 2.0,
     revision: RevisionOption = None,
     cache_dir: CacheDirOption = None,
     offline: OfflineOption = False,
@@ -183,6 +192,7 @@ def train(
         warmup_ratio=warmup_ratio,
         patience=patience,
         seed=seed,
+        activation_cache=activation_cache,
     )
     adapter_config = _adapter_config(recipe.adapter if adapter is None else adapter)
     _add_option(options, "labels", None if labels is None else _listed(labels))
@@ -237,11 +247,17 @@ def _head_config(
     source = examples.files["train"]
     try:
         with located(source):
-            return head_class.configure(options, examples.train)
+            config = head_class.configure(options, examples.train)
     except DataError:
         raise
     except InputError as error:  # the examples as a whole make no task
         raise DataError(source, str(error)) from None
+    if type(config) is not head_class.Config:  # another kind would be trained in its place
+        raise ContractError(
+            f"{head_class.__qualname__}.configure returned a {type(config).__qualname__} and must "
+            f"return its own Config, {head_class.Config.__qualname__}."
+        )
+    return config
 
 
 def _listed(labels: str) -> tuple[str, ...]:

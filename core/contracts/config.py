@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 __all__ = [
     "AdapterConfig",
     "HeadConfig",
+    "HiddenSource",
     "explain",
     "field_names",
     "parse_config_string",
@@ -47,6 +48,7 @@ def _check_hidden(value: object) -> object:
 
 
 HiddenSource = Annotated[Literal["last", "mix"] | int, BeforeValidator(_check_hidden)]
+"""The type of `HeadConfig.hidden`, for a kind of head with another default."""
 
 
 class HeadConfig(_Config):
@@ -70,15 +72,17 @@ ConfigT = TypeVar("ConfigT", bound=BaseModel)
 
 
 def field_names(config_class: type[BaseModel]) -> list[str]:
-    """The fields in the order in which people look for them: a class's own before inherited ones.
+    """The fields in the order in which people look for them.
 
-    pydantic keeps them the other way round.
+    First those that have no default, then a class's own before inherited ones, which pydantic keeps
+    the other way round.
     """
 
-    def n_owners(name: str) -> int:
-        return sum(name in getattr(owner, "model_fields", ()) for owner in config_class.__mro__)
+    def place(name: str) -> tuple[bool, int]:
+        n_owners = sum(name in getattr(owner, "model_fields", ()) for owner in config_class.__mro__)
+        return not config_class.model_fields[name].is_required(), n_owners
 
-    return sorted(config_class.model_fields, key=n_owners)
+    return sorted(config_class.model_fields, key=place)
 
 
 def validate_config(config_class: type[ConfigT], fields: Mapping[str, Any], what: str) -> ConfigT:

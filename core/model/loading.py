@@ -17,12 +17,18 @@ from polyhead.errors import (
     ConfigError,
     UnknownKindError,
 )
-from polyhead.registry import registry
+from polyhead.registry import Provider, registry
 
 if TYPE_CHECKING:
     from polyhead.artifact import BackboneInfo
 
-__all__ = ["check_backbone", "find_checkpoint", "load_adapter_module", "load_head_module"]
+__all__ = [
+    "check_backbone",
+    "find_checkpoint",
+    "head_class_of",
+    "load_adapter_module",
+    "load_head_module",
+]
 
 PartT = TypeVar("PartT", Head, Adapter)
 
@@ -56,7 +62,7 @@ def load_head_module(
     Raises:
         ArtifactError: Its kind is not installed, or its config or tensors are not understood.
     """
-    return _load(registry().head, manifest, path, shape, dtype)
+    return _load(head_class_of, manifest, path, shape, dtype)
 
 
 def load_adapter_module(
@@ -67,31 +73,66 @@ def load_adapter_module(
     Raises:
         ArtifactError: Its kind is not installed, or its config or tensors are not understood.
     """
-    return _load(registry().adapter, manifest, path, shape, dtype)
+    return _load(_adapter_class_of, manifest, path, shape, dtype)
+
+
+def head_class_of(manifest: Manifest, path: Path) -> type[Head]:
+    """The class of the head that `path` holds.
+
+    Raises:
+        ArtifactError: Its kind is not installed; the message says what to install.
+    """
+    try:
+        return registry().head(manifest.kind)
+    except UnknownKindError as error:
+        raise _missing(manifest, path) from error
+
+
+def _adapter_class_of(manifest: Manifest, path: Path) -> type[Adapter]:
+    try:
+        return registry().adapter(manifest.kind)
+    except UnknownKindError as error:
+        raise _missing(manifest, path) from error
 
 
 def _load(
-    class_of: Callable[[str], type[PartT]],
+    class_of: Callable[[Manifest, Path], type[PartT]],
     manifest: Manifest,
     path: Path,
     shape: EncoderShape,
     dtype: torch.dtype,
 ) -> PartT:
+    cls = class_of(manifest, path)
     try:
-        cls = class_of(manifest.kind)
         what = f"{manifest.artifact} kind {manifest.kind!r}"
         config = validate_config(cls.Config, manifest.config, what)
-    except (UnknownKindError, ConfigError) as error:
-        raise _not_understood(manifest, path, error) from None
+    except ConfigError as error:
+        raise ArtifactError(f"{_need(manifest, path)}: {error}{_other_version(manifest)}") from None
     return _build(lambda: cls(config, shape).to(dtype), manifest, path)
 
 
-def _not_understood(manifest: Manifest, path: Path, error: Exception) -> ArtifactError:
-    provider = manifest.provider
-    return ArtifactError(
-        f"{path} needs {provider.distribution} {provider.version} for its {manifest.artifact} kind "
-        f"{manifest.kind!r}: {error}"
-    )
+def _missing(manifest: Manifest, path: Path) -> ArtifactError:
+    advice = registry().how_to_have(_provider(manifest))
+    return ArtifactError(f"{_need(manifest, path)}: {advice}")
+
+
+def _need(manifest: Manifest, path: Path) -> str:
+    return f"{path} needs {_provider(manifest)} for its {manifest.artifact} kind {manifest.kind!r}"
+
+
+def _other_version(manifest: Manifest) -> str:
+    """For a message: that another version is installed than the one that wrote an artifact."""
+    kinds = registry()
+    find = kinds.provider_of_head if manifest.artifact == "head" else kinds.provider_of_adapter
+    installed, wanted = find(manifest.kind), _provider(manifest)
+    if installed == wanted:
+        return ""
+    remedy = f": {wanted.install_command}" if wanted.is_known else ""
+    return f" That kind is installed from {installed}, and was saved with {wanted}{remedy}"
+
+
+def _provider(manifest: Manifest) -> Provider:
+    return Provider(manifest.provider.distribution, manifest.provider.version)
 
 
 def _build(make: Callable[[], PartT], manifest: Manifest, path: Path) -> PartT:

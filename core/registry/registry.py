@@ -1,23 +1,15 @@
-"""The kinds of heads and adapters, and the named backbones, that installed plugins provide.
+"""The kinds of heads and adapters, and the named backbones, that plugins provide.
 
-Built-in plugins load first, so that looking up a built-in kind never imports foreign code. Entry
-points are walked one by one: each becomes a record, and one that fails stops no other.
+The host imports the plugins; this calls their registration hooks and looks things up. Built-in
+plugins come first, so that looking up a built-in kind never imports foreign code.
 """
 
 from __future__ import annotations
 
-import importlib
-import inspect
-import threading
-import time
-from collections.abc import Callable, Iterable, Mapping
-from functools import cache
-from importlib.metadata import Distribution, EntryPoint, distributions, version
+from collections.abc import Iterable
+from functools import cache, partial
 from typing import Any, Final, TypeVar
 
-import pluggy
-
-from polyhead import hookspecs
 from polyhead.contracts import (
     Adapter,
     AdapterConfig,
@@ -27,64 +19,45 @@ from polyhead.contracts import (
     parse_config_string,
     validate_config,
 )
-from polyhead.errors import (
-    ConfigError,
-    ContractError,
-    DuplicateKindError,
-    UnknownBackboneError,
-    UnknownKindError,
-)
-from polyhead.registry.records import PluginRecord, Provider
-from polyhead.registry.shelf import Claim, Shelf
+from polyhead.errors import ConfigError, UnknownBackboneError, UnknownKindError
+from polyhead.host import Claim, Host, PluginRecord, Provider, Shelf, host
+from polyhead.registry.catalogue import Catalogue
 
-__all__ = ["DEFAULT_PLUGINS", "Registry", "registry"]
+__all__ = ["Registry", "registry"]
 
-DEFAULT_PLUGINS: Final = (
-    "polyhead.adapters.builtin",
-    "polyhead.heads.builtin",
-    "polyhead.encoder.backbones",
-)
-ENTRY_POINT_GROUP: Final = "polyhead"
+_BUILTIN: Final = 1
+_EVERYTHING: Final = 2
 
 T = TypeVar("T")
 
 
 class Registry:
-    """Look-up of kinds, presets and named backbones.
+    """Look-up of kinds, presets and named backbones."""
 
-    Attributes:
-        hooks: The plugins' hooks, for calling observers.
-    """
-
-    def __init__(self, *, entry_points: bool = True) -> None:
+    def __init__(self, *, entry_points: bool = True, host: Host | None = None) -> None:
         """Makes an empty registry; plugins are loaded at the first look-up.
 
         Args:
             entry_points: Whether to load installed plugins besides the built-in ones.
+            host: What loads them, for one registry alone; one of its own when None.
         """
-        self._manager = pluggy.PluginManager(hookspecs.PROJECT)
-        self._manager.add_hookspecs(hookspecs)
-        self._use_entry_points = entry_points
-        self._builtin = Provider("polyhead", version("polyhead"))
-        self._lock = threading.RLock()
-        self._records: list[PluginRecord] = []
+        self._host = Host(entry_points=entry_points) if host is None else host
+        self._catalogue = Catalogue()
         self._stage = 0
-        self._is_loading = False
-        self._heads: Shelf[type[Head]] = Shelf("head")
-        self._adapters: Shelf[type[Adapter]] = Shelf("adapter")
-        self._presets: Shelf[AdapterConfig] = Shelf("preset")
-        self._backbones: Shelf[NamedBackbone] = Shelf("backbone")
-
-    @property
-    def hooks(self) -> pluggy.HookRelay:
-        """The hooks of all plugins."""
-        self._load_all()
-        return self._manager.hook
+        self._heads = self._catalogue.heads
+        self._adapters = self._catalogue.adapters
+        self._presets = self._catalogue.presets
+        self._backbones = self._catalogue.backbones
 
     def plugins(self) -> list[PluginRecord]:
         """A record of every plugin, built-in ones first."""
         self._load_all()
-        return list(self._records)
+        self._host.load_commands()
+        return self._host.records()
+
+    def unknown_switches(self) -> list[str]:
+        """Names that were switched off and that no plugin has."""
+        return self._host.unknown_switches()
 
     def head_kinds(self) -> list[str]:
         """The kinds of heads there are, sorted."""
@@ -186,10 +159,38 @@ class Registry:
         claim = self._search(self._backbones, name)
         return None if claim is None else claim.value
 
+    def how_to_have(self, wanted: Provider) -> str:
+        """For a message: why a kind of that distribution is not there, and what helps."""
+        self._load_all()
+        return self._host.how_to_have(wanted)
+
     def unknown_backbone(self, name: str, remedy: str) -> UnknownBackboneError:
         """The error for a name that is no backbone."""
         self._load_all()
-        return UnknownBackboneError(name, self._backbones.names(), remedy)
+        advice = " ".join(part for part in (remedy, self._host.suspects()) if part)
+        return UnknownBackboneError(name, self._backbones.names(), advice)
+
+    def try_out(self, cls: type[Head | Adapter]) -> PluginRecord:
+        """Registers a class that no plugin provides, for tests of it; `forget` takes it out again.
+
+        Raises:
+            ContractError: It is no concrete head or adapter.
+            DuplicateKindError: A built-in kind has its name.
+        """
+        self._load_all()
+        provider = Provider("not-installed", "0")
+        record = PluginRecord(cls.__qualname__, provider, f"{cls.__module__}:{cls.__qualname__}")
+        sort = "adapters" if issubclass(cls, Adapter) else "heads"
+        try:
+            self._catalogue.registrars[f"polyhead_register_{sort}"](record, cls)
+        except BaseException:
+            self.forget(record)
+            raise
+        return record
+
+    def forget(self, record: PluginRecord) -> None:
+        """Takes out what `try_out` registered."""
+        self._catalogue.forget(record)
 
     def _class_for(self, shelf: Shelf[type[T]], config: object) -> type[T]:
         for load in (self._load_builtin, self._load_all):
@@ -217,140 +218,32 @@ class Registry:
         return claim
 
     def _unknown(self, what: str, name: str, known: Iterable[str]) -> UnknownKindError:
-        broken = [record for record in self._records if record.failure is not None]
-        remedy = "Install the plugin that provides it."
-        if broken:
-            quoted = "; ".join(f"{record.provider}: {record.failure}" for record in broken)
-            remedy = f"These plugins failed to load and may provide it: {quoted}."
+        remedy = self._host.suspects() or "Install the plugin that provides it."
         return UnknownKindError(f"{what} kind", name, known, remedy)
 
     def _load_builtin(self) -> None:
-        if self._stage >= 1:
+        if self._stage >= _BUILTIN:
             return
-        with self._lock:
-            if self._stage >= 1:
-                return
-            for path in DEFAULT_PLUGINS:
-                record = PluginRecord(path, self._builtin, path)
-                self._load(record, lambda path=path: importlib.import_module(path))  # type: ignore[misc]
-            self._stage = 1
+        with self._host.lock:
+            self._host.load_builtin()
+            self._collect(builtin=True)
+            self._stage = max(self._stage, _BUILTIN)
 
     def _load_all(self) -> None:
-        if self._stage >= 2:  # noqa: PLR2004 - nothing, built-ins, everything
+        if self._stage >= _EVERYTHING:
             return
-        with self._lock:
+        with self._host.lock:
             self._load_builtin()
-            if self._stage >= 2 or self._is_loading:  # noqa: PLR2004
-                return
-            self._is_loading = True  # a plugin that asks the registry must not start this again
-            found = _entry_points(self._report_unreadable) if self._use_entry_points else []
-            for provider, entry_point in found:
-                record = PluginRecord(entry_point.name, provider, entry_point.value)
-                self._load(record, entry_point.load)
-            self._stage = 2
+            if self._host.load_installed():  # else a plugin asks us while it is loaded
+                self._collect(builtin=False)
+                self._stage = _EVERYTHING
 
-    def _report_unreadable(self, provider: Provider, error: Exception) -> None:
-        record = PluginRecord("entry_points.txt", provider, "")
-        record.fail(error)
-        self._records.append(record)
-
-    def _load(self, record: PluginRecord, load: Callable[[], object]) -> None:
-        """Imports a plugin and calls its registration hooks; what goes wrong stays in `record`."""
-        self._records.append(record)
-        started = time.perf_counter()
-        try:
-            plugin = load()
-            self._register(plugin, record)
-        except (Exception, SystemExit) as error:  # noqa: BLE001 - a plugin may raise anything
-            record.fail(error)
-            return
-        finally:
-            record.import_s = time.perf_counter() - started
-        self._call_registration_hooks(plugin, record)
-
-    def _register(self, plugin: object, record: PluginRecord) -> None:
-        if plugin is None:  # pluggy would pass over it in silence
-            raise ContractError(f"{record.target} is None, not a module or an object.")
-        if self._manager.is_registered(plugin):
-            raise ContractError(f"{record.target} was registered by another entry point already.")
-        hash(plugin)  # pluggy keeps plugins in sets, and would fail for every later one
-        self._manager.register(plugin, name=f"{record.provider.distribution}:{record.name}")
-
-    def _call_registration_hooks(self, plugin: object, record: PluginRecord) -> None:
-        registrars: Mapping[str, Callable[[Any], None]] = {
-            "polyhead_register_heads": lambda cls: self._add_class(self._heads, cls, Head, record),
-            "polyhead_register_adapters": lambda cls: self._add_adapter(cls, record),
-            "polyhead_register_backbones": lambda backbone: self._add_backbone(backbone, record),
-        }
-        others = [other for other in self._manager.get_plugins() if other is not plugin]
-        for hook, register in registrars.items():
-            try:
-                self._manager.subset_hook_caller(hook, others)(register=register)
-            except (Exception, SystemExit) as error:  # noqa: BLE001 - a plugin may raise anything
-                record.fail(error)
-
-    def _add_class(
-        self, shelf: Shelf[type[T]], cls: type[T], base: type[T], record: PluginRecord
-    ) -> None:
-        if not (isinstance(cls, type) and issubclass(cls, base)):
-            raise ContractError(f"{cls!r} is not a subclass of polyhead.{base.__name__}.")
-        if inspect.isabstract(cls):
-            missing = ", ".join(sorted(getattr(cls, "__abstractmethods__", ())))
-            raise ContractError(f"{cls.__qualname__} is abstract; it lacks: {missing}.")
-        shelf.add(str(getattr(cls, "kind", "")), cls, record, self._builtin)
-
-    def _add_adapter(self, cls: type[Adapter], record: PluginRecord) -> None:
-        self._add_class(self._adapters, cls, Adapter, record)  # type: ignore[type-abstract]
-        self._check_meaning(cls.kind, self._presets, record)
-        for name, config in cls.presets.items():
-            if type(config) is not cls.Config:
-                raise ContractError(f"the preset {name!r} of {cls.__qualname__} is not its Config.")
-            self._check_meaning(name, self._adapters, record)
-            self._presets.add(name, config, record, self._builtin)
-
-    def _check_meaning(self, name: str, others: Shelf[Any], record: PluginRecord) -> None:
-        """A config string starts with a kind or a preset: one plugin's must not hide another's."""
-        taken = [other for other in others.records(name) if other is not record]
-        if taken:
-            raise DuplicateKindError(
-                f"{record.provider} ({record.name}) uses {name!r}, the name of the {others.what} "
-                f"of {taken[0].provider} ({taken[0].name}); rename it."
-            )
-
-    def _add_backbone(self, backbone: NamedBackbone, record: PluginRecord) -> None:
-        if not isinstance(backbone, NamedBackbone):
-            raise ContractError(f"{backbone!r} is not a polyhead.NamedBackbone.")
-        self._backbones.add(backbone.name, backbone, record, self._builtin)
-
-
-def _entry_points(
-    report: Callable[[Provider, Exception], None],
-) -> list[tuple[Provider, EntryPoint]]:
-    """Every entry point of our group, once for each distribution, in a stable order.
-
-    Args:
-        report: Called for a distribution whose list of entry points cannot be read.
-    """
-    found: dict[tuple[str, str], tuple[Provider, EntryPoint]] = {}
-    for distribution in distributions():
-        try:
-            entry_points = distribution.entry_points.select(group=ENTRY_POINT_GROUP)
-        except Exception as error:  # noqa: BLE001 - whatever parsing a damaged file raises
-            report(_provider(distribution), error)
-            continue
-        for entry_point in entry_points:
-            provider = _provider(distribution)
-            # the first on sys.path wins, as for imports
-            found.setdefault((provider.distribution, entry_point.name), (provider, entry_point))
-    return [found[key] for key in sorted(found)]
-
-
-def _provider(distribution: Distribution) -> Provider:
-    # both are None where an interrupted uninstall left a folder without metadata
-    return Provider(distribution.name or "unknown", distribution.version or "unknown")
+    def _collect(self, *, builtin: bool) -> None:
+        for hook, register in self._catalogue.registrars.items():
+            self._host.collect(hook, partial(partial, register), builtin=builtin)
 
 
 @cache
 def registry() -> Registry:
     """The process's own registry: all installed plugins."""
-    return Registry()
+    return Registry(host=host())

@@ -54,10 +54,12 @@ def test_settings_reach_the_manifest(run, train_words, tmp_path):
         *train_words,
         *("--seed", 5, "--warmup-ratio", 0.2, "--patience", 1, "--truncation", "only_first"),
         *("--head", "classification[layers=1]", "--adapter", "double_seq_bn[reduction_factor=8]"),
+        *("--activation-cache", 0.25),
     )
     saved = read_task(tmp_path / "tasks" / "mood")
     settings = saved.manifest.training["settings"]
     assert (settings["seed"], settings["warmup_ratio"], settings["patience"]) == (5, 0.2, 1)
+    assert settings["activation_cache"] == 0.25
     assert saved.manifest.text.truncation == "only_first"
     assert saved.manifest.text.max_length == 24
     assert saved.head.config["layers"] == 1
@@ -288,3 +290,25 @@ def test_debug_shows_the_traceback(run, train_words, monkeypatch):
     monkeypatch.setenv("POLYHEAD_DEBUG", "1")
     with pytest.raises(ValueError, match="epochs"):
         run(*train_words, "--epochs", 0)
+
+
+def test_a_head_that_configures_another_kind_is_refused(refused, train_words, install_plugin):
+    install_plugin(
+        "mine",
+        """
+        import polyhead as ph
+        from polyhead.heads import ClassificationHead
+
+        class Mine(ClassificationHead):
+            kind = "mine"
+
+            class Config(ClassificationHead.Config):
+                pass
+
+        @ph.hookimpl
+        def polyhead_register_heads(register):
+            register(Mine)
+        """,
+    )
+    message = refused(*train_words, "--head", "mine")
+    assert message.startswith("Mine.configure returned a ClassificationHeadConfig and must return")

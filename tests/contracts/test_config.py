@@ -120,13 +120,13 @@ def test_other_strings_are_refused(text, message):
         parse_config_string(text)
 
 
-def test_a_class_names_its_own_fields_before_those_it_inherits():
+def test_a_class_names_its_required_fields_then_its_own_before_those_it_inherits():
     class Further(Sample):
         hidden: Literal["last"] = "last"  # given anew, and inherited all the same
         extra: int = 0
 
     assert field_names(Sample) == ["size", "mode", "hidden"]
-    assert field_names(Further) == ["extra", "size", "mode", "hidden"]
+    assert field_names(Further) == ["size", "extra", "mode", "hidden"]
 
 
 @pytest.mark.parametrize("value", ["{[1]: 2}", "{{}}", "(" * 500, "-" * 100_000 + "1", "a.b()"])

@@ -144,10 +144,72 @@ def test_an_unknown_kind_names_what_to_install(task, make_model, rewrite, state)
         rewrite(path, manifest=claim)
         with pytest.raises(ArtifactError) as caught:
             load(path)
-        message = str(caught.value)
-        assert f"needs polyhead-sundial 2.1 for its {file} kind 'sundial'" in message
-        assert "installed: " in message
+        assert str(caught.value) == (
+            f"{path} needs polyhead-sundial 2.1 for its {file} kind 'sundial': it is missing; pip "
+            "install 'polyhead-sundial==2.1'"
+        )
         assert state(model) == before
+
+
+@pytest.mark.parametrize(
+    ("source", "environment", "told"),
+    [
+        (
+            "1 / 0",
+            "",
+            (
+                "polyhead-sundial 2.2 is installed and failed to load (ZeroDivisionError: division "
+                "by zero); `polyhead plugins` shows its traceback."
+            ),
+        ),
+        (
+            "1 / 0",
+            "polyhead-sundial",
+            "polyhead-sundial 2.2 is installed and switched off by POLYHEAD_DISABLE_PLUGINS.",
+        ),
+        (
+            """
+            import polyhead as ph
+            @ph.hookimpl
+            def polyhead_train_event(event):
+                pass
+            """,
+            "",
+            (
+                "polyhead-sundial 2.2 is installed and does not provide it; pip install "
+                "'polyhead-sundial==2.1'"
+            ),
+        ),
+    ],
+)
+def test_an_unknown_kind_of_an_installed_distribution_says_why(
+    task, make_model, rewrite, install_plugin, monkeypatch, *, source, environment, told
+):
+    def claim(fields):
+        fields["kind"] = "sundial"
+        fields["provider"] = {"distribution": "polyhead_sundial", "version": "2.1"}
+
+    rewrite(task / "head.safetensors", manifest=claim)
+    install_plugin("polyhead-sundial", source, version="2.2")
+    monkeypatch.setenv("POLYHEAD_DISABLE_PLUGINS", environment)
+    with pytest.raises(ArtifactError) as caught:
+        make_model().load_head(task)
+    message = str(caught.value).replace("polyhead_sundial==", "polyhead-sundial==")
+    assert message.endswith(f"for its head kind 'sundial': {told}")
+
+
+def test_a_config_of_another_version_says_which_is_installed(task, make_model, rewrite):
+    def claim(fields):
+        fields["config"]["sparkle"] = 1
+        fields["provider"]["version"] = "9.9"
+
+    rewrite(task / "head.safetensors", manifest=claim)
+    with pytest.raises(ArtifactError) as caught:
+        make_model().load_head(task)
+    message = str(caught.value)
+    assert "unknown field 'sparkle'" in message
+    assert "is installed from polyhead 0" in message
+    assert "was saved with polyhead 9.9: pip install 'polyhead==9.9'" in message
 
 
 @pytest.mark.parametrize(

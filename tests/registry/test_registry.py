@@ -1,5 +1,4 @@
 import sys
-import textwrap
 import threading
 
 import pytest
@@ -13,7 +12,8 @@ from polyhead.errors import (
     UnknownKindError,
 )
 from polyhead.heads import ClassificationHead
-from polyhead.registry import DEFAULT_PLUGINS, Registry, registry
+from polyhead.host import Host
+from polyhead.registry import DEFAULT_PLUGINS, Provider, Registry, registry
 
 A_HEAD = """
     from polyhead.contracts import Example, Head, HeadConfig
@@ -63,24 +63,8 @@ AN_ADAPTER = """
 
 
 @pytest.fixture
-def install(tmp_path, monkeypatch):
-    """Installs a distribution with one entry point, as pip would leave it on disk."""
-    monkeypatch.syspath_prepend(tmp_path)
-    modules = []
-
-    def make(name, source, *, version="1.0", target=None, entry_point="main"):
-        module = name.replace("-", "_") + "_plugin"
-        modules.append(module)
-        (tmp_path / f"{module}.py").write_text(textwrap.dedent(source))
-        info = tmp_path / f"{name.replace('-', '_')}-{version}.dist-info"
-        info.mkdir()
-        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
-        (info / "entry_points.txt").write_text(f"[polyhead]\n{entry_point} = {target or module}\n")
-        return info
-
-    yield make
-    for module in modules:
-        sys.modules.pop(module, None)
+def install(install_plugin):
+    return install_plugin
 
 
 def record_of(kinds, distribution):
@@ -160,7 +144,21 @@ BROKEN = {
         def polyhead_register_heads(registrar):
             pass
         """,
-        "registrar",
+        "ContractError: polyhead_register_heads has the argument 'registrar': there is none",
+    ),
+    "has a hook that there is not": (
+        """
+        from polyhead.hookspecs import hookimpl
+        @hookimpl
+        def polyhead_register_head(register):
+            pass
+        """,
+        "Did you mean 'polyhead_register_heads'?",
+    ),
+    "has no hook": ("something = 1", "implements none of the hooks"),
+    "needs a newer API": (
+        "POLYHEAD_API = 99\n" + A_GOOD_PLUGIN.format(kind="new").replace("\n    ", "\n"),
+        "NewerPluginError: it needs version 99 of the plugin API",
     ),
     "registers something that is no head": (
         """
@@ -245,6 +243,35 @@ BROKEN = {
         AN_ADAPTER.format(kind="mine", presets='{"small": dict(size=1)}'),
         "ContractError: the preset 'small' of MyAdapter is not its Config.",
     ),
+    "has a preset that no string can name": (
+        AN_ADAPTER.format(kind="mine", presets='{"a b": Config()}'),
+        "ContractError: a preset of MyAdapter cannot be 'a b': use letters",
+    ),
+    "has a kind that no string can name": (
+        A_GOOD_PLUGIN.format(kind="my[kind]"),
+        "ContractError: the kind of MyHead cannot be 'my[kind]': use letters",
+    ),
+    "shares the config of another kind": (
+        """
+        from polyhead.heads import ClassificationHead
+        from polyhead.hookspecs import hookimpl
+        class Mine(ClassificationHead):
+            kind = "mine"
+        @hookimpl
+        def polyhead_register_heads(register):
+            register(Mine)
+        """,
+        "ContractError: the Config of Mine is that of the head kind 'classification'",
+    ),
+    "has a backbone of a name that is a path": (
+        """
+        import polyhead as ph
+        @ph.hookimpl
+        def polyhead_register_backbones(register):
+            register(ph.NamedBackbone("a/b", "", lambda: None))
+        """,
+        "ContractError: the name of a backbone cannot be 'a/b': use letters",
+    ),
     "lacks what its contract asks for": (
         A_GOOD_PLUGIN.format(kind=""),
         "ContractError: MyHead must set `kind`",
@@ -313,6 +340,20 @@ def test_a_distribution_without_metadata_has_no_name_and_still_works(install):
     kinds = Registry()
     assert {"nameless", "last"} <= set(kinds.head_kinds())
     assert kinds.provider_of_head("nameless").distribution == "unknown"
+
+
+def test_distributions_without_metadata_are_not_one(install):
+    for name in ("nameless", "nobody"):
+        (install(name, A_GOOD_PLUGIN.format(kind=name)) / "METADATA").unlink()
+    assert {"nameless", "nobody"} <= set(Registry().head_kinds())
+
+
+def test_an_unknown_backbone_names_the_plugins_that_may_have_it(install):
+    install("broken", "1 / 0", version="0.3")
+    error = Registry().unknown_backbone("house", "Give a folder.")
+    assert "Give a folder. These plugins failed to load and may provide it: broken 0.3:" in str(
+        error
+    )
 
 
 def test_what_a_plugin_registered_before_it_failed_stays(install):
@@ -444,21 +485,6 @@ def test_head_strings_give_a_class_and_options():
     assert options == {"layers": 1}
 
 
-def test_an_observer_of_a_plugin_is_called(install):
-    install(
-        "observer",
-        """
-        from polyhead.hookspecs import hookimpl
-        seen = []
-        @hookimpl
-        def polyhead_train_event(event):
-            seen.append(event)
-        """,
-    )
-    Registry().hooks.polyhead_train_event(event="an event")
-    assert sys.modules["observer_plugin"].seen == ["an event"]
-
-
 def test_a_plugin_may_ask_a_registry_while_it_is_loaded(install):
     install(
         "a-curious",
@@ -514,3 +540,110 @@ def test_many_threads_load_plugins_once(install):
 
 def test_the_process_has_one_registry():
     assert registry() is registry()
+
+
+def test_all_that_plugins_provide_is_in_their_records(install):
+    install(
+        "everything",
+        A_GOOD_PLUGIN.format(kind="every")
+        + """
+    @hookimpl
+    def polyhead_register_commands(register):
+        register("every", print)
+
+    @hookimpl
+    def polyhead_train_event(event):
+        pass
+""",
+    )
+    record = record_of(Registry(), "everything")
+    assert record.provides == ["observer train_event", "head every", "command every"]
+    assert record.status == "ok"
+
+
+def test_plugins_whose_commands_were_asked_for_first_are_still_after_the_built_in_ones(install):
+    install("greedy", A_GOOD_PLUGIN.format(kind="classification"))
+    install("zone", A_GOOD_PLUGIN.format(kind="zone"))
+    host = Host()
+    assert host.command_names() == []
+    kinds = Registry(host=host)
+    assert kinds.head("classification") is ClassificationHead
+    assert kinds.head("zone").kind == "zone"
+    assert kinds.plugins()[0].name == DEFAULT_PLUGINS[0]
+    assert "claimed by polyhead" in record_of(kinds, "greedy").failure
+
+
+def test_a_plugin_that_is_switched_off_is_named_when_a_kind_is_missing(install, monkeypatch):
+    install("resting", A_GOOD_PLUGIN.format(kind="resting"), version="0.3")
+    monkeypatch.setenv("POLYHEAD_DISABLE_PLUGINS", "resting,nobody")
+    kinds = Registry()
+    with pytest.raises(UnknownKindError, match=r"switched off and may provide it: resting 0\.3 by"):
+        kinds.head("resting")
+    assert kinds.unknown_switches() == ["nobody"]
+    assert "resting_plugin" not in sys.modules
+    assert kinds.head("classification") is ClassificationHead
+
+
+def test_an_artifacts_distribution_is_told_with_what_helps(install):
+    install("broken", "1 / 0", version="0.3")
+    kinds = Registry()
+    assert kinds.how_to_have(Provider("other", "1.2")) == (
+        "it is missing; pip install 'other==1.2'"
+    )
+    assert "broken 0.3 is installed and failed to load" in kinds.how_to_have(
+        Provider("Broken", "0.2")
+    )
+
+
+def test_a_class_may_be_tried_out_and_is_forgotten_without_a_trace(install):
+    install("good", A_GOOD_PLUGIN.format(kind="good"))
+    kinds = Registry()
+    good = kinds.head("good")
+
+    class Mine(good):
+        kind = "mine"
+
+        class Config(good.Config):
+            pass
+
+    record = kinds.try_out(Mine)
+    assert kinds.head("mine") is kinds.head_for(Mine.Config()) is Mine
+    kinds.forget(record)
+    assert "mine" not in kinds.head_kinds()
+    assert record not in kinds.plugins()
+
+
+def test_a_class_that_cannot_be_registered_is_not_tried_out():
+    class Mine(BottleneckAdapter):
+        kind = "seq_bn"
+
+        class Config(BottleneckConfig):
+            pass
+
+    kinds = Registry(entry_points=False)
+    with pytest.raises(DuplicateKindError, match="uses 'seq_bn', the name of the preset"):
+        kinds.try_out(Mine)
+    assert kinds.adapter_kinds() == ["bottleneck"]
+
+
+def test_ctrl_c_while_plugins_load_leaves_the_rest_for_the_next_look_up(install):
+    install(
+        "a-slow-one",
+        A_HEAD.format(kind="slow")
+        + """
+    CALLS = []
+    @hookimpl
+    def polyhead_register_heads(register):
+        CALLS.append(1)
+        register(MyHead)
+        if len(CALLS) == 1:
+            raise KeyboardInterrupt
+    """,
+    )
+    install("zone", A_GOOD_PLUGIN.format(kind="zone"))
+    kinds = Registry()
+    with pytest.raises(KeyboardInterrupt):
+        kinds.head("zone")
+    assert kinds.head("zone").kind == "zone"
+    assert kinds.head("slow").kind == "slow"
+    assert [record.failure for record in kinds.plugins()] == [None] * len(kinds.plugins())

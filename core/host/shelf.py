@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from polyhead.errors import DuplicateKindError
-from polyhead.registry.records import PluginRecord, Provider
+from polyhead.host.switches import DISABLE_VARIABLE
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from polyhead.host.records import PluginRecord
 
 __all__ = ["Claim", "Shelf"]
 
@@ -29,17 +33,37 @@ class Shelf(Generic[T]):
         self.what = what
         self._claims: dict[str, list[Claim[T]]] = {}
 
-    def add(self, name: str, value: T, record: PluginRecord, builtin: Provider) -> None:
-        """Takes a claim.
+    def add(self, name: str, value: T, record: PluginRecord) -> None:
+        """Takes a claim; the same one a second time changes nothing.
 
         Raises:
-            DuplicateKindError: A built-in thing has that name.
+            DuplicateKindError: A built-in thing has that name, or the same plugin has given it to
+                something else.
         """
         held = self._claims.setdefault(name, [])
-        if held and held[0].record.provider == builtin:
-            raise self._taken(name, [*held, Claim(value, record)])
-        held.append(Claim(value, record))
+        if any(claim.record is record and claim.value is value for claim in held):
+            return
+        if any(claim.record is record for claim in held):
+            raise DuplicateKindError(
+                f"{record} registers two things as {self.what} {name!r}; rename one of them."
+            )
+        claims = [*held, Claim(value, record)]
+        if held and held[0].record.is_builtin:
+            raise self._taken(name, claims)
+        for other in held:
+            other.record.conflicts.append(f"{self.what} {name}: also claimed by {record}")
+            record.conflicts.append(f"{self.what} {name}: also claimed by {other.record}")
+        held.append(claims[-1])
         record.provides.append(f"{self.what} {name}")
+
+    def forget(self, record: PluginRecord) -> None:
+        """Takes out every claim of the plugin with that record."""
+        for name, held in list(self._claims.items()):
+            rest = [claim for claim in held if claim.record is not record]
+            if rest:
+                self._claims[name] = rest
+            else:
+                del self._claims[name]
 
     def get(self, name: str) -> Claim[T] | None:
         """The one claim to `name`, or None.
@@ -71,9 +95,10 @@ class Shelf(Generic[T]):
         """Everything with its name, disputed or not."""
         return [(name, claim.value) for name in self.names() for claim in self._claims[name]]
 
-    def _taken(self, name: str, claims: Iterable[Claim[T]]) -> DuplicateKindError:
-        who = " and ".join(f"{claim.record.provider} ({claim.record.name})" for claim in claims)
+    def _taken(self, name: str, claims: Sequence[Claim[T]]) -> DuplicateKindError:
+        who = " and ".join(str(claim.record) for claim in claims)
         return DuplicateKindError(
-            f"{self.what} {name!r} is claimed by {who}; uninstall one of them or rename its "
+            f"{self.what} {name!r} is claimed by {who}; uninstall one of them, switch it off with "
+            f"{DISABLE_VARIABLE}={claims[-1].record.provider.distribution}, or rename its "
             f"{self.what}."
         )
