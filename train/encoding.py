@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from polyhead.errors import InputError
+from polyhead.model import encoded_by
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,7 +34,7 @@ def encode_labelled(
         raise InputError(f"there are no {what} examples for the task {task.name!r}.")
     tokenizer = model.text_tokenizer(task)
     try:
-        encoded = model.heads[task.head].encode(examples, tokenizer)
+        encoded = encoded_by(model.heads[task.head], examples, tokenizer)
     except InputError as error:
         raise InputError(f"{what} examples: {error}") from None
     without = next((number for number, item in enumerate(encoded) if item.target is None), None)

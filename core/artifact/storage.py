@@ -57,6 +57,10 @@ def write_file(path: Path, content: bytes) -> None:
 def write_folder(path: Path, files: Mapping[str, bytes]) -> None:
     """Writes a folder that holds `files`, in place of what may be at `path`.
 
+    Args:
+        path: The folder.
+        files: Contents by name; a name with slashes lies in a folder of its own.
+
     Raises:
         WriteError: It could not be written; what was at `path` before is untouched.
     """
@@ -65,6 +69,7 @@ def write_folder(path: Path, files: Mapping[str, bytes]) -> None:
         temporary.mkdir()
         try:
             for name, content in files.items():
+                (temporary / name).parent.mkdir(parents=True, exist_ok=True)
                 with (temporary / name).open("xb") as file:
                     _write_through(file.fileno(), content)
             _sync_folder(temporary)

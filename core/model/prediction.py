@@ -11,6 +11,7 @@ import torch
 from polyhead.batch import Row
 from polyhead.contracts import Encoded, Example, Head, HeadOutput, Prediction
 from polyhead.errors import InputError
+from polyhead.model.checked_heads import decoded_by
 from polyhead.model.task import Task
 from polyhead.routing import token_batches
 
@@ -109,7 +110,7 @@ def answer(questions: Sequence[Question], compute: Compute) -> list[list[Predict
         for number, output in zip(asked, outputs, strict=True):
             own_places, encoded = zip(*chosen[number], strict=True)
             try:
-                predictions = questions[number].head.decode(output, encoded)
+                predictions = decoded_by(questions[number].head, output, encoded)
             except InputError as error:
                 index = None if error.index is None else own_places[error.index]
                 raise InputError(error.reason, index=index) from None

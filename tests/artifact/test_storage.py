@@ -88,6 +88,12 @@ def test_a_folder_is_written_and_replaced_as_a_whole(tmp_path):
     assert [path.name for path in tmp_path.glob("in/.*")] == []
 
 
+def test_a_name_with_slashes_lies_in_a_folder_of_its_own(tmp_path):
+    write_folder(tmp_path / "task", {"a.txt": b"one", "in/side/b.txt": b"two"})
+    assert (tmp_path / "task" / "in" / "side" / "b.txt").read_bytes() == b"two"
+    assert (tmp_path / "task" / "a.txt").read_bytes() == b"one"
+
+
 def test_an_empty_folder_is_replaced(tmp_path):
     (tmp_path / "task").mkdir()
     write_folder(tmp_path / "task", NEW)
