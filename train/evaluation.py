@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from polyhead.contracts import Encoded, Example, Metrics
-    from polyhead.model import DistilBertModelWithHeads, Task
+    from polyhead.model import ActivationCache, DistilBertModelWithHeads, Task
 
 __all__ = ["evaluate", "measured"]
 
@@ -52,8 +52,17 @@ def measured(
     task: Task,
     encoded: Sequence[Encoded],
     batch_tokens: int = BATCH_TOKENS,
+    cache: ActivationCache | None = None,
 ) -> Metrics:
-    """The head's metrics, filled with its outputs for examples that are encoded already."""
+    """The head's metrics, filled with its outputs for examples that are encoded already.
+
+    Args:
+        model: It has the task.
+        task: The task.
+        encoded: The labelled examples.
+        batch_tokens: As in `evaluate`.
+        cache: What the encoder computed of them before; it must keep all layers that they read.
+    """
     head = model.heads[task.head]
     modules = [head] if task.adapter is None else [head, model.adapters[task.adapter]]
     metrics = head.metrics()
@@ -62,6 +71,6 @@ def measured(
     with evaluating(modules), torch.inference_mode():
         for places in token_batches([item.n_tokens for item in encoded], batch_tokens):
             batch = [encoded[place] for place in places]
-            [output] = model.compute([HeadCall.of(task, batch)])
+            [output] = model.compute([HeadCall.of(task, batch)], cache)
             metrics.update(output, batch)
     return metrics

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from polyhead.contracts import Encoded, Example, HeadOutput, Metrics
-    from polyhead.model import DistilBertModelWithHeads
+    from polyhead.model import ActivationCache, DistilBertModelWithHeads
 
 __all__ = ["Learner"]
 
@@ -30,6 +30,7 @@ class Learner:
 
     Attributes:
         task: The task.
+        adapter: Its adapter, or None for the bare encoder.
         modules: Its head and, where it has one, its adapter.
         head_parameters: The head's, but for any it shares with the encoder.
         adapter_parameters: The adapter's.
@@ -57,8 +58,9 @@ class Learner:
         self.task = model.task(task)
         self.head = model.heads[self.task.head]
         self.modules: list[nn.Module] = [self.head]
-        if self.task.adapter is not None:
-            self.modules.append(model.adapters[self.task.adapter])
+        self.adapter = None if self.task.adapter is None else model.adapters[self.task.adapter]
+        if self.adapter is not None:
+            self.modules.append(self.adapter)
         self.head_parameters = self._trainable(self.modules[:1])
         self.adapter_parameters = self._trainable(self.modules[1:])
         self.parameters = [*self.head_parameters, *self.adapter_parameters]
@@ -98,12 +100,15 @@ class Learner:
         """The mean loss over a batch. Shape: ()."""
         return self.head.loss(output, targets_of(encoded).to(self.device))
 
-    def judge(self, epoch: int, train_loss: float) -> tuple[dict[str, float], bool]:
+    def judge(
+        self, epoch: int, train_loss: float, cache: ActivationCache | None = None
+    ) -> tuple[dict[str, float], bool]:
         """Measures the weights an epoch ended with, and keeps them if they are the best so far.
 
         Args:
             epoch: Counted from 1.
             train_loss: The epoch's mean loss.
+            cache: What the encoder computed in earlier epochs.
 
         Returns:
             The figures, and whether they are the best. Without evaluation examples the figure is
@@ -113,7 +118,7 @@ class Learner:
             figures = {"train_loss": train_loss}
             self.keep(epoch, figures)
             return figures, True
-        metrics = measured(self.model, self.task, self.evaluation)
+        metrics = measured(self.model, self.task, self.evaluation, cache=cache)
         figures = metrics.compute()
         is_best = self._is_better(metrics, figures)
         if is_best:

@@ -11,6 +11,7 @@ from torch import nn
 from polyhead.contracts import TrainEvent
 from polyhead.errors import TrainError
 from polyhead.model import HeadCall
+from polyhead.train.activations import activation_cache
 from polyhead.train.modes import trainable
 from polyhead.train.sampler import shuffled_batches
 from polyhead.train.schedule import lr_factor, n_warmup_steps
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from polyhead.contracts import Example
-    from polyhead.model import DistilBertModelWithHeads
+    from polyhead.model import ActivationCache, DistilBertModelWithHeads
     from polyhead.train.learner import Learner
     from polyhead.train.observers import Observers
     from polyhead.train.settings import TrainSettings
@@ -72,6 +73,7 @@ class Run:
         self._clock = clock
         self._epoch = self._step = self._n_steps = 0
         self._lr = 0.0
+        self._cache: ActivationCache | None = None
 
     def go(self, examples: Sequence[tuple[Sequence[Example], Sequence[Example]]]) -> None:
         """Trains until the run ends, and leaves the best weights in the model.
@@ -91,6 +93,7 @@ class Run:
                 self._tell(learner, "start", settings=settings.model_dump())
             for learner, (train, evaluation) in zip(self.learners, examples, strict=True):
                 learner.read(train, evaluation)
+            self._cache = activation_cache(self.learners, settings)
             self.reason = self._train()
         except KeyboardInterrupt:
             self.interrupted = True
@@ -142,7 +145,7 @@ class Run:
             (self.learners[number], self.learners[number].draw(places)) for number, places in batch
         ]
         outputs = self.model.compute(
-            [HeadCall.of(learner.task, encoded) for learner, encoded in parts]
+            [HeadCall.of(learner.task, encoded) for learner, encoded in parts], self._cache
         )
         losses = [
             learner.loss(output, encoded)
@@ -186,7 +189,7 @@ class Run:
     def _finish_epoch(self, losses: Sequence[float], train_s: float) -> None:
         for number, (learner, loss) in enumerate(zip(self.learners, losses, strict=True)):
             started = self._clock()
-            figures, is_best = learner.judge(self._epoch, loss)
+            figures, is_best = learner.judge(self._epoch, loss, self._cache)
             self.figures[number].append(figures)
             self._tell(
                 learner,
@@ -201,6 +204,7 @@ class Run:
 
     def _end(self, restore: Sequence[Learner]) -> None:
         """Puts the best weights in place and tells of the end, Ctrl-C or not."""
+        self._cache = None  # memory that nobody needs any more
         for learner in restore:
             self._restore(learner)
         if self.interrupted:

@@ -44,6 +44,12 @@ class TrainSettings(BaseModel):
     max_grad_norm: float | None = Field(
         default=1.0, gt=0, description="Longer gradients of a task are cut to it; None: never."
     )
+    activation_cache: float = Field(
+        default=2.0,
+        ge=0,
+        description="Most memory, in GB, to keep what the encoder computes of each text for the "
+        "next epochs, where no adapter changes it; 0: none.",
+    )
 
     @classmethod
     def of(cls, recipe: Recipe, **given: Any) -> Self:

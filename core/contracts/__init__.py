@@ -6,17 +6,18 @@ from polyhead.contracts.activations import (
     activation_of,
     check_activation,
 )
-from polyhead.contracts.adapter import NO_TAPS, Adapter, LayerTaps, SublayerTap
+from polyhead.contracts.adapter import NO_TAPS, Adapter, LayerTaps, SideAdapter, SublayerTap
 from polyhead.contracts.backbone import NamedBackbone
 from polyhead.contracts.config import (
     AdapterConfig,
     HeadConfig,
+    HiddenSource,
     explain,
     field_names,
     parse_config_string,
     validate_config,
 )
-from polyhead.contracts.events import TrainEvent
+from polyhead.contracts.events import ServeEvent, TrainEvent
 from polyhead.contracts.examples import Encoded, Example, HeadOutput, Prediction, targets_of
 from polyhead.contracts.head import Head
 from polyhead.contracts.layer_mix import LayerMix
@@ -38,12 +39,15 @@ __all__ = [
     "Head",
     "HeadConfig",
     "HeadOutput",
+    "HiddenSource",
     "LayerMix",
     "LayerTaps",
     "Metrics",
     "NamedBackbone",
     "Prediction",
     "Recipe",
+    "ServeEvent",
+    "SideAdapter",
     "SublayerTap",
     "TextSettings",
     "Tokenizer",

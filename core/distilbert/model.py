@@ -6,13 +6,14 @@ from typing import Any, ClassVar
 
 from torch import Tensor
 
-from polyhead.batch import Hidden
 from polyhead.distilbert.adapters import AdapterTable
 from polyhead.distilbert.outputs import BaseModelOutput
 from polyhead.distilbert.pretrained import DistilBertPreTrainedModel, Wanted
 from polyhead.encoder import DistilBertConfig, Encoder
+from polyhead.model.encoder_pass import EncoderPass, side_adapters
 from polyhead.model.padded import EncodedBatch, PaddedBatch, packed_batch
 from polyhead.model.per_row import PerRow, names_per_row
+from polyhead.model.reading import Reading
 from polyhead.routing import Plan, Route
 
 __all__ = ["DistilBertModel"]
@@ -108,15 +109,19 @@ class DistilBertModel(DistilBertPreTrainedModel):
         names = names_per_row(adapter_names, len(batch.rows), "adapter_names")
         table = self.adapter_table.table
         adapters = {name: table.find(name) for name in set(names) if name is not None}
+        sides = side_adapters(adapters)
+        tapped = [None if name in sides else name for name in names]
         # in training, equal rows shall differ by their dropout
-        plan = Plan.of(batch.rows, names, share_rows=not self.training)
+        plan = Plan.of(batch.rows, tapped, share_rows=not self.training)
+        embeddings = self.encoder.word_embeddings.weight
         output = self.encoder(
-            packed_batch(plan, batch.embeds, self.encoder.word_embeddings.weight),
+            packed_batch(plan, batch.embeds, embeddings),
             Route(plan, adapters),
-            keep_layers=wanted.hidden_states,
+            keep_layers=wanted.hidden_states or bool(sides),
             keep_attentions=wanted.attentions,
             head_mask=head_mask,
         )
-        embeddings = self.encoder.word_embeddings.weight
-        hidden = Hidden(output.last, plan.packing, plan.place, word_embeddings=embeddings)
-        return EncodedBatch(hidden, batch.mask.to(self.device), output)
+        done = EncoderPass(plan, output, names, sides, embeddings)
+        rows = Reading(range(len(names)), self.encoder.config.n_layers, wanted.hidden_states)
+        [hidden] = done.hidden([rows])
+        return EncodedBatch(hidden, batch.mask.to(self.device), output, plan.place)

@@ -188,14 +188,17 @@ class EncodedBatch:
     """What the encoder made of a padded batch.
 
     Attributes:
-        hidden: The last hidden states, in the order of the batch.
+        hidden: The last hidden states, in the order of the batch, and all layers' where they were
+            asked for.
         mask: Which places hold a token. Shape: (B, T), bool, where the encoder lies.
-        output: All that was computed, in the order of the pass.
+        output: All that the encoder computed, in the order of the pass.
+        places: The row of the pass that each row of the batch is.
     """
 
     hidden: Hidden
     mask: Tensor
     output: EncoderOutput
+    places: tuple[int, ...] = ()
 
     def padded(self, values: Tensor, fill: float = 0.0) -> Tensor:
         """Values of the batch's tokens, `fill` where a place is masked.
@@ -212,16 +215,14 @@ class EncodedBatch:
 
     @property
     def hidden_states(self) -> tuple[Tensor, ...] | None:
-        """The embeddings and each layer's hidden states, if they were kept, each (B, T, D)."""
-        if self.output.layers is None:
+        """The embeddings and each layer's hidden states, if asked for, each (B, T, D)."""
+        if self.hidden.batch_layers is None:
             return None
-        kept = replace(self.hidden, batch_layers=self.output.layers)
-        return tuple(self.padded(layer) for layer in kept.layers)
+        return tuple(self.padded(layer) for layer in self.hidden.layers)
 
     @property
     def attentions(self) -> tuple[Tensor, ...] | None:
         """Each layer's attention weights, if they were kept, each (B, H, T, T)."""
         if self.output.attentions is None:
             return None
-        index = self.hidden.index
-        return tuple(maps.padded(index, self.mask) for maps in self.output.attentions)
+        return tuple(maps.padded(self.places, self.mask) for maps in self.output.attentions)

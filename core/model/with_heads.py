@@ -7,22 +7,25 @@ row by row, and many threads call one model at once.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self, cast, overload
+from typing import Any, Self, overload
 
 from torch import Tensor
 
-from polyhead.batch import Hidden, Row
+from polyhead.batch import Row
 from polyhead.contracts import Example, Head, HeadOutput, Prediction
 from polyhead.encoder import DistilBertConfig, Encoder, EncoderOutput, HubOptions, load_encoder
 from polyhead.errors import InputError, shown
+from polyhead.model.activation_cache import ActivationCache
+from polyhead.model.checked_heads import encoded_by, output_of
 from polyhead.model.documented import DocumentedModel
+from polyhead.model.encoder_pass import EncoderPass, side_adapters
 from polyhead.model.loading import find_checkpoint
 from polyhead.model.output import ModelOutput
 from polyhead.model.padded import EncodedBatch, PaddedBatch, packed_batch
 from polyhead.model.per_row import PerRow, names_per_row
 from polyhead.model.prediction import HeadCall, Question, answer, as_list
+from polyhead.model.reading import Reading
 from polyhead.model.task import Task
 from polyhead.model.tensors import Labels, answer_positions, targets_for
 from polyhead.model.unset import UNSET, Unset
@@ -30,19 +33,6 @@ from polyhead.routing import Plan, Route
 from polyhead.tokenizer import Tokenizer
 
 __all__ = ["DistilBertModelWithHeads"]
-
-
-@dataclass(frozen=True)
-class _Pass:
-    """Rows that went through the encoder together.
-
-    Attributes:
-        plan: How they were computed.
-        output: Their hidden states, in the plan's order.
-    """
-
-    plan: Plan
-    output: EncoderOutput
 
 
 class DistilBertModelWithHeads(DocumentedModel):
@@ -149,11 +139,16 @@ class DistilBertModelWithHeads(DocumentedModel):
             keep_attentions=output_attentions,
             head_mask=head_mask,
         )
-        outputs = {}
+        readings = [Reading(range(len(batch.rows)), self.shape.n_layers, output_hidden_states)]
         for name, found in heads.items():
             examples = [number for number, owner in enumerate(row_heads) if owner == name]
             numbers = [n for first in examples for n in range(first * n_each, (first + 1) * n_each)]
-            outputs[name] = self._run_head(found, done, numbers, (n_each,) * len(examples))
+            readings.append(Reading.of(found, numbers, (n_each,) * len(examples)))
+        hidden, *own = done.hidden(readings)
+        outputs = {
+            name: output_of(found, seen)
+            for (name, found), seen in zip(heads.items(), own, strict=True)
+        }
         losses = {}
         labels = answer_positions(labels, start_positions, end_positions)
         if labels is not None:
@@ -163,11 +158,13 @@ class DistilBertModelWithHeads(DocumentedModel):
                 name: heads[name].loss(outputs[name], targets[name].to(self.device))
                 for name in names
             }
-        hidden = Hidden(done.output.last, done.plan.packing, done.plan.place)
-        encoded = EncodedBatch(hidden, batch.mask.to(self.device), done.output)
+        mask = batch.mask.to(self.device)
+        encoded = EncodedBatch(hidden, mask, done.output, done.plan.place)
         return ModelOutput(encoded, row_heads, heads, outputs, losses)
 
-    def compute(self, calls: Sequence[HeadCall]) -> list[HeadOutput]:
+    def compute(
+        self, calls: Sequence[HeadCall], cache: ActivationCache | None = None
+    ) -> list[HeadOutput]:
         """Runs rows of any heads and adapters in one packed pass.
 
         Training, prediction and serving all come through here. Whether a graph is recorded is
@@ -175,6 +172,8 @@ class DistilBertModelWithHeads(DocumentedModel):
 
         Args:
             calls: The heads and their rows.
+            cache: Hidden states of the bare encoder, found there and kept there. It must keep all
+                layers that the calls read.
 
         Returns:
             One output a call.
@@ -191,14 +190,18 @@ class DistilBertModelWithHeads(DocumentedModel):
             adapters,
             keep_layers=any(head.keeps_layers for head in heads),
             depth=max((head.depth for head in heads), default=0),
+            cache=cache,
         )
-        outputs = []
+        readings = []
         start = 0
         for head, call in zip(heads, calls, strict=True):
             numbers = range(start, start + len(call.rows))
-            outputs.append(self._run_head(head, done, numbers, call.row_counts))
+            readings.append(Reading.of(head, numbers, call.row_counts))
             start = numbers.stop
-        return outputs
+        return [
+            output_of(head, hidden)
+            for head, hidden in zip(heads, done.hidden(readings), strict=True)
+        ]
 
     @overload
     def predict(  # type: ignore[overload-overlap]  # a str is a Sequence[str] too
@@ -244,7 +247,14 @@ class DistilBertModelWithHeads(DocumentedModel):
             UnknownTaskError: There is no such task.
             InputError: An example cannot be used; the error has its place.
         """
-        return [self._question(self.task(name), values) for name, values in examples.items()]
+        tasks = [self.task(name) for name in examples]
+        tokenizer = self._own_tokenizer()
+        if len(tasks) > 1:  # often they read the same texts
+            tokenizer = tokenizer.remembering()
+        return [
+            self._question(task, values, tokenizer)
+            for task, values in zip(tasks, examples.values(), strict=True)
+        ]
 
     def answer(self, questions: Sequence[Question]) -> dict[str, list[Prediction]]:
         """Each task's answers, in the order of its examples; work in common is shared."""
@@ -259,12 +269,15 @@ class DistilBertModelWithHeads(DocumentedModel):
         Raises:
             InputError: The checkpoint came without a tokenizer.
         """
+        return self._own_tokenizer().with_settings(task.text)
+
+    def _own_tokenizer(self) -> Tokenizer:
         if self.tokenizer is None:
             raise InputError(
                 f"the backbone {self.backbone.name!r} came without a tokenizer and takes tensors "
                 "only."
             )
-        return self.tokenizer.with_settings(task.text)
+        return self.tokenizer
 
     def _row_heads(self, head: PerRow | Unset, n_rows: int) -> tuple[str | None, ...]:
         if head is UNSET:
@@ -290,34 +303,34 @@ class DistilBertModelWithHeads(DocumentedModel):
         rows: Sequence[Row],
         row_adapters: Sequence[str | None],
         embeds: Tensor | None = None,
+        *,
+        keep_layers: bool,
+        cache: ActivationCache | None = None,
         **options: Any,
-    ) -> _Pass:
+    ) -> EncoderPass:
         """Runs rows through the encoder; `options` are arguments of `Encoder.forward`."""
         adapters = {
             name: self._adapters.find(name) for name in set(row_adapters) if name is not None
         }
-        plan = Plan.of(rows, row_adapters)
-        packed = packed_batch(plan, embeds, self.encoder.word_embeddings.weight)
-        return _Pass(plan, self.encoder(packed, Route(plan, adapters), **options))
-
-    def _run_head(
-        self,
-        head: Head,
-        done: _Pass,
-        numbers: Sequence[int],
-        row_counts: tuple[int, ...] | None,
-    ) -> HeadOutput:
-        hidden = Hidden(
-            done.output.last,
-            done.plan.packing,
-            tuple(done.plan.place[number] for number in numbers),
-            done.output.layers if head.keeps_layers else None,
-            row_counts,
-            self.encoder.word_embeddings.weight,
+        sides = side_adapters(adapters)
+        tapped = (
+            [None if name in sides else name for name in row_adapters] if sides else row_adapters
         )
-        return cast("HeadOutput", head(head.select(hidden)))
+        embeddings = self.encoder.word_embeddings.weight
 
-    def _question(self, task: Task, values: Sequence[object]) -> Question:
+        def encode(plan: Plan) -> EncoderOutput:
+            packed = packed_batch(plan, embeds, embeddings)
+            keeps = keep_layers or bool(sides) or cache is not None
+            output: EncoderOutput = self.encoder(
+                packed, Route(plan, adapters), keep_layers=keeps, **options
+            )
+            return output
+
+        plan = Plan.of(rows, tapped)
+        output = encode(plan) if cache is None else cache.output(plan, options["depth"], encode)
+        return EncoderPass(plan, output, row_adapters, sides, embeddings)
+
+    def _question(self, task: Task, values: Sequence[object], tokenizer: Tokenizer) -> Question:
         head = self._heads.find(task.head)
         adapter = None if task.adapter is None else self._adapters.find(task.adapter)
         if head.training or (adapter is not None and adapter.training):
@@ -326,7 +339,8 @@ class DistilBertModelWithHeads(DocumentedModel):
                 "call model.eval() first."
             )
         examples = [_parsed(head, value, number) for number, value in enumerate(values)]
-        return Question(task, head, head.encode(examples, self.text_tokenizer(task)))
+        own = tokenizer.with_settings(task.text)
+        return Question(task, head, encoded_by(head, examples, own))
 
 
 def _parsed(head: Head, value: object, number: int) -> Example:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import groupby
 from typing import TYPE_CHECKING
 
@@ -81,6 +82,27 @@ class Plan:
             segments=_segments([adapters[number] for number in distinct]),
             place=tuple(place_of[key] for key in keys),
             packing=Packing(tuple(len(rows[number]) for number in distinct)),
+        )
+
+    @cached_property
+    def adapters(self) -> tuple[str | None, ...]:
+        """The adapter of each distinct row, or None for the bare encoder."""
+        return tuple(
+            segment.adapter for segment in self.segments for _ in range(segment.start, segment.stop)
+        )
+
+    def only(self, places: Sequence[int]) -> Plan:
+        """The plan that computes these of its rows alone.
+
+        Args:
+            places: Distinct rows, ascending.
+        """
+        rows = tuple(self.rows[place] for place in places)
+        return Plan(
+            rows=rows,
+            segments=_segments([self.adapters[place] for place in places]),
+            place=tuple(range(len(rows))),
+            packing=Packing(tuple(map(len, rows))),
         )
 
     def packed(self, device: torch.device) -> Packed:

@@ -42,7 +42,7 @@ def judged(task_model, train_examples, monkeypatch):
         learner = Learner(task_model(), "mood")
         learner.read(train_examples, train_examples)
         figures = iter(Scripted({"accuracy": value}, higher_is_better) for value in accuracies)
-        monkeypatch.setattr(module, "measured", lambda *_: next(figures))
+        monkeypatch.setattr(module, "measured", lambda *_, **__: next(figures))
         kept = [learner.judge(epoch, 1.0)[1] for epoch in range(1, len(accuracies) + 1)]
         return kept, learner
 
@@ -109,7 +109,7 @@ def test_metrics_without_their_primary_figure_break_the_contract(
 ):
     learner = Learner(task_model(), "mood")
     learner.read(train_examples, train_examples)
-    monkeypatch.setattr(module, "measured", lambda *_: Scripted({"f1": 1.0}))
+    monkeypatch.setattr(module, "measured", lambda *_, **__: Scripted({"f1": 1.0}))
     with pytest.raises(ContractError, match=r"no figure 'accuracy'.* they have: f1"):
         learner.judge(1, 1.0)
 

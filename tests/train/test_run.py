@@ -13,7 +13,7 @@ def test_rows_of_several_tasks_share_steps(task_model, train_examples, dev_examp
     learners = [Learner(model, task) for task in ("mood", "other")]
     calls = []
     compute = model.compute
-    model.compute = lambda asked: calls.append(len(asked)) or compute(asked)
+    model.compute = lambda asked, *rest: calls.append(len(asked)) or compute(asked, *rest)
     run = Run(model, settings, learners, Observers([]), lambda: 0.0)
     run.go([(train_examples, dev_examples), (dev_examples, dev_examples)])
     assert 2 in calls

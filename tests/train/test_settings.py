@@ -17,6 +17,7 @@ def test_defaults_are_those_of_the_command_line():
         "weight_decay": 0.0,
         "patience": None,
         "max_grad_norm": 1.0,
+        "activation_cache": 2.0,
     }
 
 
@@ -34,6 +35,7 @@ def test_defaults_are_those_of_the_command_line():
         {"weight_decay": -0.1},
         {"patience": 0},
         {"max_grad_norm": 0},
+        {"activation_cache": -0.5},
         {"learning_rate": 1e-3},
     ],
 )

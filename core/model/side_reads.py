@@ -1,0 +1,138 @@
+"""What side adapters make of the rows of one pass through the encoder.
+
+Dimensions: N tokens of the rows that are read, D width.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from polyhead.batch import Packing
+from polyhead.errors import ContractError
+
+if TYPE_CHECKING:
+    from polyhead.contracts import SideAdapter
+
+__all__ = ["PickedRows", "SideReads", "unread"]
+
+
+def unread(like: Tensor) -> Tensor:
+    """What stands in for a layer that nobody reads: NaN, which takes no memory. Shape of `like`."""
+    return like.new_full((1, 1), torch.nan).expand(like.shape)
+
+
+class PickedRows:
+    """Some of the rows of a pass, with the layers' hidden states of their tokens."""
+
+    def __init__(self, layers: Sequence[Tensor], packing: Packing, places: tuple[int, ...]) -> None:
+        """Picks rows; their tokens are gathered layer by layer, when they are asked for.
+
+        Args:
+            layers: Of the whole pass, each (N_pass, D).
+            packing: Of the whole pass.
+            places: The rows, ascending.
+        """
+        self.packing = Packing(tuple(packing.lengths[place] for place in places))
+        self.row_of = {place: row for row, place in enumerate(places)}
+        self._layers = layers
+        self._all = packing
+        self._places = places
+        self._picked: dict[int, Tensor] = {}
+
+    def layer(self, number: int) -> Tensor:
+        """One layer's hidden states of these rows. Shape: (N, D)."""
+        if number not in self._picked:
+            self._picked[number] = self._pick(self._layers[number])
+        return self._picked[number]
+
+    def _pick(self, layer: Tensor) -> Tensor:
+        places = self._places
+        if not places:
+            return layer[:0]
+        if places[-1] - places[0] == len(places) - 1:  # neighbours: a view
+            return layer[self._all.tokens(places[0], places[-1] + 1)]
+        return layer.index_select(0, self._tokens.to(layer.device))
+
+    @cached_property
+    def _tokens(self) -> Tensor:
+        starts = torch.tensor([self._all.starts[place] for place in self._places])
+        return starts[self.packing.row_of_token] + self.packing.column_of_token
+
+
+class SideReads:
+    """Runs side adapters, each once for all heads that read it at one depth.
+
+    Adapters of one class that read the same rows are run together.
+    """
+
+    def __init__(
+        self, layers: Sequence[Tensor], packing: Packing, adapters: Mapping[str, SideAdapter]
+    ) -> None:
+        """Prepares to read.
+
+        Args:
+            layers: The embeddings and the layers of a pass, each (N_pass, D).
+            packing: Where each of the pass's rows lies.
+            adapters: The side adapters by name.
+        """
+        self._layers = layers
+        self._packing = packing
+        self._adapters = adapters
+        self._rows: dict[tuple[int, ...], PickedRows] = {}
+        self._read: dict[tuple[str, int], tuple[PickedRows, Tensor]] = {}
+
+    def read(self, wanted: Mapping[tuple[str, int], Sequence[int]]) -> None:
+        """Runs every adapter that is wanted.
+
+        Args:
+            wanted: For an adapter's name and a depth, the rows of the pass that are read so.
+
+        Raises:
+            ContractError: An adapter returns something of another shape or type.
+        """
+        together: dict[tuple[tuple[int, ...], int, type], list[str]] = {}
+        for (name, depth), places in wanted.items():
+            key = tuple(sorted(places)), depth, type(self._adapters[name])
+            together.setdefault(key, []).append(name)
+        for (places, depth, _), names in together.items():
+            rows = self._rows.setdefault(places, PickedRows(self._layers, self._packing, places))
+            outputs = self._run([self._adapters[name] for name in names], rows, depth)
+            for name, output in zip(names, outputs, strict=True):
+                self._read[name, depth] = rows, output
+
+    def result(self, name: str, depth: int) -> tuple[PickedRows, Tensor]:
+        """The rows that an adapter read at a depth, and what it made of them, (N, D)."""
+        return self._read[name, depth]
+
+    def _run(
+        self, adapters: Sequence[SideAdapter], rows: PickedRows, depth: int
+    ) -> Sequence[Tensor]:
+        numbers = {number for adapter in adapters for number in adapter.reads(depth)}
+        # detached: below them may lie taps of other rows' adapters, which take gradients
+        known = {number: rows.layer(number).detach() for number in numbers}
+        like = next(iter(known.values())) if known else rows.layer(depth).detach()
+        layers = tuple(
+            known[number] if number in known else unread(like) for number in range(depth + 1)
+        )
+        if len(adapters) == 1:
+            outputs: Sequence[Tensor] = [adapters[0].read(layers, rows.packing)]
+        else:
+            outputs = type(adapters[0]).read_many(adapters, layers, rows.packing)
+        for adapter, output in zip(adapters, outputs, strict=True):
+            _check(adapter, output, like)
+        return outputs
+
+
+def _check(adapter: SideAdapter, output: object, like: Tensor) -> None:
+    form = (tuple(output.shape), output.dtype) if isinstance(output, Tensor) else type(output)
+    expected = tuple(like.shape), like.dtype
+    if form != expected:
+        raise ContractError(
+            f"`read` of the adapter kind {adapter.kind!r} returned {form}; it must return hidden "
+            f"states like those it was given, {expected}."
+        )
