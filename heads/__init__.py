@@ -15,6 +15,8 @@ from polyhead.heads.embedding import (
     cosine_similarity,
     top_k,
 )
+from polyhead.heads.labels import LabelNames
+from polyhead.heads.logits import checked_logits, logits_of
 from polyhead.heads.masked_lm import (
     MaskedLMExample,
     MaskedLMHead,
@@ -51,16 +53,24 @@ from polyhead.heads.regression import (
     RegressionPrediction,
 )
 from polyhead.heads.tagging import (
+    IGNORED,
     FoundEntity,
+    Grammar,
+    SubWords,
+    TaggedText,
     TaggingEntity,
     TaggingExample,
     TaggingHead,
     TaggingHeadConfig,
     TaggingPrediction,
+    WordTagHead,
+    WordTagHeadConfig,
+    with_neighbours,
 )
-from polyhead.heads.text_example import TextExample
+from polyhead.heads.text_example import Label, TextExample
 
 __all__ = [
+    "IGNORED",
     "Answer",
     "AnswerCandidate",
     "ClassificationHead",
@@ -73,6 +83,9 @@ __all__ = [
     "EmbeddingPrediction",
     "FoundEntity",
     "FoundText",
+    "Grammar",
+    "Label",
+    "LabelNames",
     "MaskFilling",
     "MaskedLMExample",
     "MaskedLMHead",
@@ -96,13 +109,20 @@ __all__ = [
     "RegressionHead",
     "RegressionHeadConfig",
     "RegressionPrediction",
+    "SubWords",
+    "TaggedText",
     "TaggingEntity",
     "TaggingExample",
     "TaggingHead",
     "TaggingHeadConfig",
     "TaggingPrediction",
     "TextExample",
+    "WordTagHead",
+    "WordTagHeadConfig",
+    "checked_logits",
     "cosine_similarity",
+    "logits_of",
     "top_k",
     "tune_thresholds",
+    "with_neighbours",
 ]

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from polyhead.contracts import Encoded
     from polyhead.heads.tagging.grammar import Grammar
 
-__all__ = ["Strategy", "TaggedText", "aggregated", "tagged_texts"]
+__all__ = ["Strategy", "TaggedText", "aggregated", "is_by_word", "tagged_texts"]
 
 Strategy = Literal["none", "simple", "first", "average", "max"]
 """As transformers' token classification pipeline names them."""
@@ -36,12 +36,19 @@ class TaggedText:
         starts: The first sub-word of each unit.
         tags: The tag of each unit, by number.
         scores: Its probability.
+        by_word: Whether the units are the words of the text, and not its sub-words.
     """
 
     sub_words: SubWords
     starts: Sequence[int]
     tags: Sequence[int]
     scores: Sequence[float]
+    by_word: bool = True
+
+
+def is_by_word(strategy: Strategy) -> bool:
+    """Whether the units that get a tag are words."""
+    return strategy not in _BY_SUB_WORD
 
 
 def tagged_texts(
@@ -72,14 +79,16 @@ def tagged_texts(
         n_tokens += item.n_tokens
     chosen_SK = probabilities[torch.tensor(tokens_S, dtype=torch.long)]
     chosen_UK = aggregated(chosen_SK, starts_U, strategy)
-    if grammar is None or strategy in _BY_SUB_WORD:
+    by_word = is_by_word(strategy)
+    if grammar is None or not by_word:
         tags_U = chosen_UK.argmax(dim=1)
     else:
         tags_U = grammar.best(chosen_UK, counts)
     scores_U = chosen_UK.gather(1, tags_U.unsqueeze(1)).squeeze(1)
     parts = zip(torch.split(scores_U, counts), torch.split(tags_U, counts), strict=True)
     for text, (scores, tags) in zip(texts, parts, strict=True):
-        yield TaggedText(text, _units(text, strategy), tags.tolist(), scores.tolist())
+        starts = _units(text, strategy)
+        yield TaggedText(text, starts, tags.tolist(), scores.tolist(), by_word)
 
 
 def aggregated(probabilities: Tensor, starts: Sequence[int], strategy: Strategy) -> Tensor:
@@ -116,4 +125,4 @@ def aggregated(probabilities: Tensor, starts: Sequence[int], strategy: Strategy)
 
 def _units(text: SubWords, strategy: Strategy) -> Sequence[int]:
     """The first sub-word of each unit: of each word, or each sub-word by itself."""
-    return range(len(text.tokens)) if strategy in _BY_SUB_WORD else text.starts
+    return text.starts if is_by_word(strategy) else range(len(text.tokens))

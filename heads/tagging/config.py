@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, Final, Self
+from typing import Annotated, Any, Final, Self, TypeVar
 
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
 
@@ -23,7 +23,7 @@ from polyhead.heads.tagging.scheme import (
     tags_of_types,
 )
 
-__all__ = ["TaggingHeadConfig", "configure_from_examples"]
+__all__ = ["TaggingHeadConfig", "WordTagHeadConfig", "configure_from_examples"]
 
 _OPEN: Final = (None, "auto")
 
@@ -33,8 +33,8 @@ def _left_open() -> Any:
     return "auto"
 
 
-class TaggingHeadConfig(HeadConfig):
-    """One tag for each word of a text."""
+class WordTagHeadConfig(HeadConfig):
+    """Base of the configurations of heads that give each word of a text a tag."""
 
     labels: LabelNames = Field(min_length=2, description="The tags, in the order of the logits.")
     scheme: Scheme = Field(
@@ -62,26 +62,12 @@ class TaggingHeadConfig(HeadConfig):
     dropout: float = Field(
         default=0.4, ge=0, lt=1, description="Dropout in front of each layer, in training."
     )
-    class_weights: LabelWeights | None = Field(
-        default=None, description="Weight of each tag in the loss, in the order of the labels."
-    )
     bias: bool = Field(default=True, description="Whether the last layer has a bias.")
     overlap: int = Field(
         default=32,
         ge=0,
         description="Sub-words that the windows of a long text share; at most half a window.",
     )
-    label_all: bool = Field(
-        default=True,
-        description="Whether every sub-word of a word learns its tag, and not the first alone.",
-    )
-    aggregation: Strategy = Field(
-        default="average",
-        description="How the sub-words of a word make its tag: by the 'first', their "
-        "'average' probabilities or the one with the 'max' probability; 'simple' and 'none' "
-        "tag sub-words, 'none' without entities.",
-    )
-
     follows_scheme: bool = Field(
         default=True,
         description="Whether the tags of a text follow one another as the scheme has it (no I-type "
@@ -105,6 +91,24 @@ class TaggingHeadConfig(HeadConfig):
             )
         return self
 
+
+class TaggingHeadConfig(WordTagHeadConfig):
+    """One tag for each word of a text."""
+
+    class_weights: LabelWeights | None = Field(
+        default=None, description="Weight of each tag in the loss, in the order of the labels."
+    )
+    label_all: bool = Field(
+        default=True,
+        description="Whether every sub-word of a word learns its tag, and not the first alone.",
+    )
+    aggregation: Strategy = Field(
+        default="average",
+        description="How the sub-words of a word make its tag: by the 'first', their "
+        "'average' probabilities or the one with the 'max' probability; 'simple' and 'none' "
+        "tag sub-words, 'none' without entities.",
+    )
+
     @model_validator(mode="after")
     def _one_weight_a_label(self) -> Self:
         if self.class_weights is not None and len(self.class_weights) != len(self.labels):
@@ -114,9 +118,15 @@ class TaggingHeadConfig(HeadConfig):
         return self
 
 
+ConfigT = TypeVar("ConfigT", bound=WordTagHeadConfig)
+
+
 def configure_from_examples(
-    options: Mapping[str, Any], examples: Sequence[TaggingExample]
-) -> TaggingHeadConfig:
+    config_class: type[ConfigT],
+    kind: str,
+    options: Mapping[str, Any],
+    examples: Sequence[TaggingExample],
+) -> ConfigT:
     """The config that `options` give, completed from labelled examples.
 
     A scheme that is not given is the one that all tags follow, or "bio" where examples have
@@ -138,7 +148,7 @@ def configure_from_examples(
     is_balanced = fields.get("class_weights") == "balanced"
     if is_balanced:
         fields["class_weights"] = None
-    config = validate_config(TaggingHeadConfig, fields, "head kind 'tagging'")
+    config = validate_config(config_class, fields, f"head kind {kind!r}")
     found.check(config)
     if not is_balanced:
         return config
@@ -208,7 +218,7 @@ class _Found:
             )
         return names
 
-    def check(self, config: TaggingHeadConfig) -> None:
+    def check(self, config: WordTagHeadConfig) -> None:
         """Refuses tags and types that a head of this config could not answer."""
         self._check_scheme(config.scheme)
         if self.entity_types and config.scheme == "plain":

@@ -8,15 +8,12 @@ import torch
 
 from polyhead.contracts import Metrics, targets_of
 from polyhead.errors import InputError, MissingExtraError
-from polyhead.heads.logits import checked_logits
-from polyhead.heads.tagging.aggregation import tagged_texts
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from polyhead.contracts import Encoded, HeadOutput
-    from polyhead.heads.tagging.aggregation import Strategy
-    from polyhead.heads.tagging.grammar import Grammar
+    from polyhead.heads.tagging.word_tags import WordTagHead
 
 __all__ = ["EntityMetrics", "TagMetrics"]
 
@@ -26,19 +23,13 @@ class TagMetrics(Metrics):
 
     primary = "accuracy"
 
-    def __init__(
-        self, labels: Sequence[str], aggregation: Strategy, grammar: Grammar | None = None
-    ) -> None:
+    def __init__(self, head: WordTagHead) -> None:
         """Makes an empty collector.
 
         Args:
-            labels: The names of the tags.
-            aggregation: How sub-words make a word's tag; where it tags sub-words, the first counts.
-            grammar: What the tags of a text must keep to, if anything.
+            head: Whose answers it collects.
         """
-        self._labels = labels
-        self._grammar = grammar
-        self._aggregation: Strategy = "first" if aggregation in {"none", "simple"} else aggregation
+        self._head = head
         self._answers: list[list[str]] = []
         self._targets: list[list[str]] = []
 
@@ -48,13 +39,9 @@ class TagMetrics(Metrics):
         Raises:
             InputError: An example has no tags, or the logits are not finite.
         """
-        targets_N = targets_of(encoded)
-        probabilities_NK = checked_logits(output, "token").softmax(dim=1)
-        parts = torch.split(targets_N, [item.n_tokens for item in encoded])
-        texts = tagged_texts(probabilities_NK, encoded, self._aggregation, self._grammar)
-        for targets, text in zip(parts, texts, strict=True):
-            firsts = [text.sub_words.tokens[start] for start in text.sub_words.starts]
-            self._targets.append(self._named(targets[firsts].tolist()))
+        targets = torch.split(targets_of(encoded), [item.n_tokens for item in encoded])
+        for target, text in zip(targets, self._head.tagged_words(output, encoded), strict=True):
+            self._targets.append(self._named(self._head.tags_in(target, text.sub_words)))
             self._answers.append(self._named(text.tags))
 
     def compute(self) -> dict[str, float]:
@@ -73,7 +60,7 @@ class TagMetrics(Metrics):
         return {"accuracy": sum(target == answer for target, answer in pairs) / len(pairs)}
 
     def _named(self, numbers: Sequence[int]) -> list[str]:
-        return [self._labels[number] for number in numbers]
+        return [self._head.config.labels[number] for number in numbers]
 
 
 class EntityMetrics(TagMetrics):

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from polyhead.heads.tagging.aggregation import TaggedText
-    from polyhead.heads.tagging.config import TaggingHeadConfig
     from polyhead.heads.tagging.example import TaggingExample
+    from polyhead.heads.tagging.scheme import Scheme
 
 __all__ = ["FoundEntity", "TaggingPrediction", "prediction_of"]
 
@@ -56,17 +56,22 @@ class TaggingPrediction(Prediction):
 
 
 def prediction_of(
-    example: TaggingExample, answer: TaggedText, config: TaggingHeadConfig
+    example: TaggingExample, answer: TaggedText, labels: Sequence[str], scheme: Scheme
 ) -> TaggingPrediction:
-    """The answer for one text."""
+    """The answer for one text.
+
+    Args:
+        example: The text.
+        answer: Its tags, by number.
+        labels: The names of the tags.
+        scheme: What they say about entities.
+    """
     text = example.content
-    is_by_word = config.aggregation not in {"none", "simple"}
     sub_words = answer.sub_words
-    spans = sub_words.words_of(example) if is_by_word else sub_words.spans(answer.starts)
-    tags = [config.labels[number] for number in answer.tags]
-    entities = [] if config.aggregation == "none" else _entities(text, tags, spans, answer, config)
+    spans = sub_words.words_of(example) if answer.by_word else sub_words.spans(answer.starts)
+    tags = [labels[number] for number in answer.tags]
     return TaggingPrediction(
-        entities=entities,
+        entities=_entities(text, tags, spans, answer.scores, scheme),
         words=[text[start:end] for start, end in spans],
         tags=tags,
         scores=list(answer.scores),
@@ -79,13 +84,13 @@ def _entities(
     text: str,
     tags: Sequence[str],
     spans: Sequence[tuple[int, int]],
-    answer: TaggedText,
-    config: TaggingHeadConfig,
+    scores: Sequence[float],
+    scheme: Scheme,
 ) -> list[FoundEntity]:
     found = []
-    for entity_type, first, stop in entities_in(tags, config.scheme):
+    for entity_type, first, stop in entities_in(tags, scheme):
         start, end = spans[first][0], spans[stop - 1][1]
-        score = fmean(answer.scores[first:stop])
+        score = fmean(scores[first:stop])
         found.append(
             FoundEntity(label=entity_type, text=text[start:end], start=start, end=end, score=score)
         )

@@ -6,13 +6,14 @@ import torch
 from seqeval.metrics import accuracy_score, f1_score, precision_score, recall_score
 
 from polyhead.batch import Row
-from polyhead.contracts import Encoded
+from polyhead.contracts import Encoded, EncoderShape
 from polyhead.errors import InputError, MissingExtraError
 from polyhead.heads import TaggingExample, TaggingHead, TaggingHeadConfig
 from polyhead.heads.tagging.metrics import EntityMetrics, TagMetrics
 from polyhead.heads.tagging.subwords import IGNORED
 
 LABELS = ("O", "B-X", "I-X", "B-Y", "I-Y")
+SHAPE = EncoderShape(width=8, n_layers=2, n_heads=2, ffn_width=16, max_positions=32, vocab_size=10)
 
 
 def encoded(*targets):
@@ -38,9 +39,14 @@ def names(numbers):
     return [LABELS[number] for number in numbers]
 
 
+def a_head(aggregation="first"):
+    config = TaggingHeadConfig(labels=LABELS, aggregation=aggregation, follows_scheme=False)
+    return TaggingHead(config, SHAPE)
+
+
 @pytest.fixture
 def metrics():
-    return EntityMetrics(LABELS, "first")
+    return EntityMetrics(a_head())
 
 
 def test_the_scheme_decides_what_is_measured(tiny_model):
@@ -93,7 +99,7 @@ def test_nothing_found_or_nothing_to_find_is_zero_without_a_warning(metrics, ans
 
 
 def test_accuracy_counts_words_and_not_texts():
-    metrics = TagMetrics(LABELS, "first")
+    metrics = TagMetrics(a_head())
     metrics.update(torch.cat([logits(0, 1, 2), logits(3)]), [encoded(0, 1, 1), encoded(0)])
     assert metrics.compute() == {"accuracy": 0.5}
 
@@ -109,7 +115,7 @@ def test_a_word_counts_as_it_would_be_answered(aggregation, answer):
     )
     found = torch.zeros(4, 5)
     found[1, 1], found[2, 2] = 1.0, 3.0
-    metrics = TagMetrics(LABELS, aggregation)
+    metrics = TagMetrics(a_head(aggregation))
     metrics.update(found, [item])
     assert metrics.compute()["accuracy"] == float(answer == 1)
 
@@ -118,7 +124,7 @@ def test_a_word_counts_once_however_many_of_its_sub_words_have_its_tag():
     row = Row(ids=(2, 5, 6, 3), offsets=((0, 0), (0, 1), (1, 2), (0, 0)), words=(-1, 0, 0, -1))
     example = TaggingExample(tokens=("ab",))
     item = Encoded(example, (row,), torch.tensor([IGNORED, 1, 1, IGNORED]))
-    metrics = EntityMetrics(LABELS, "average")
+    metrics = EntityMetrics(a_head("average"))
     metrics.update(logits(1, 1), [item])
     assert metrics.compute() == {"f1": 1.0, "precision": 1.0, "recall": 1.0, "accuracy": 1.0}
 
@@ -126,7 +132,7 @@ def test_a_word_counts_once_however_many_of_its_sub_words_have_its_tag():
 @pytest.mark.parametrize("kind", [TagMetrics, EntityMetrics])
 def test_no_examples_are_no_evaluation(kind):
     with pytest.raises(InputError, match="no labelled examples to evaluate on"):
-        kind(LABELS, "first").compute()
+        kind(a_head()).compute()
 
 
 def test_an_example_without_tags_is_refused(metrics):
@@ -149,6 +155,6 @@ def test_a_missing_seqeval_is_named_with_its_extra(metrics, monkeypatch):
 
 def test_plain_tags_need_no_extra(monkeypatch):
     monkeypatch.setitem(sys.modules, "seqeval.metrics.sequence_labeling", None)
-    metrics = TagMetrics(LABELS, "first")
+    metrics = TagMetrics(a_head())
     metrics.update(logits(0), [encoded(0)])
     assert metrics.compute() == {"accuracy": 1.0}
