@@ -20,6 +20,7 @@ BASE = {"polyhead.errors", "polyhead.names"}
 ROWS = BASE | {"polyhead.batch", "polyhead.tokenizer"}
 CONTRACTS = ROWS | {"polyhead.contracts", "polyhead.hookspecs"}
 MIDDLE = CONTRACTS | {
+    "polyhead.host",
     "polyhead.registry",
     "polyhead.encoder",
     "polyhead.routing",
@@ -40,7 +41,8 @@ MAY_IMPORT = {
     "polyhead.tokenizer": BASE | {"polyhead.batch"},
     "polyhead.contracts": ROWS,
     "polyhead.hookspecs": {"polyhead.contracts"},
-    "polyhead.registry": CONTRACTS,
+    "polyhead.host": BASE | {"polyhead.hookspecs"},
+    "polyhead.registry": CONTRACTS | {"polyhead.host"},
     "polyhead.encoder": CONTRACTS | {"polyhead.artifact", "polyhead.registry"},
     "polyhead.routing": CONTRACTS | {"polyhead.encoder"},
     "polyhead.artifact": CONTRACTS,
@@ -50,7 +52,10 @@ MAY_IMPORT = {
     "polyhead.distilbert": MIDDLE | {"polyhead.model"},
     "polyhead.pipelines": MIDDLE | {"polyhead.model", "polyhead.distilbert"},
     "polyhead.train": MIDDLE | {"polyhead.model"},
-    "polyhead.cli": MIDDLE | {"polyhead.model", "polyhead.train", "polyhead.pipelines"},
+    "polyhead.scaffold": BASE | {"polyhead.artifact", "polyhead.registry"},
+    "polyhead.cli": MIDDLE
+    | {"polyhead.model", "polyhead.train", "polyhead.pipelines", "polyhead.scaffold"},
+    "polyhead.testing": MIDDLE | {"polyhead.model", "polyhead.train"},
     "polyhead.__main__": {"polyhead.cli"},
 }
 THE_DOOR = "polyhead"  # it re-exports everything
@@ -136,6 +141,7 @@ def test_help_loads_neither_torch_nor_the_model():
     assert "polyhead.cli.app" in loaded
     assert not {"torch", "numpy", "pydantic", "tokenizers", "huggingface_hub"} & loaded
     assert not {"polyhead.model", "polyhead.registry", "polyhead.train"} & loaded
+    assert not {"polyhead.host", "pluggy", "packaging"} & loaded
 
 
 def test_built_in_plugins_are_loaded_under_polyhead_alone():

@@ -199,18 +199,18 @@ def test_blocks_are_well_formed(block):
 @pytest.mark.parametrize("command", commands())
 def test_commands_are_understood(command):
     _, *words = shlex.split(command)
-    group = typer.main.get_command(app)
-    context = group.make_context("polyhead", list(words))
-    name, found, rest = group.resolve_command(context, list(words))
-    assert found is not None
-    with found.make_context(name, rest, parent=context) as parsed:
-        assert parsed.params
+    context = typer.main.get_command(app).make_context("polyhead", list(words))
+    while hasattr(context.command, "resolve_command"):  # a group
+        name, found, words = context.command.resolve_command(context, list(words))
+        assert found is not None
+        context = found.make_context(name, list(words), parent=context)
+    assert context.params
 
 
 def test_every_command_is_in_the_readme():
     table = (ROOT / "README.md").read_text(encoding="utf-8")
-    named = re.findall(r"^\| `polyhead (\w+)`", table, re.MULTILINE)
-    assert sorted(named) == sorted(info.callback.__name__ for info in app.registered_commands)
+    named = re.findall(r"^\| `polyhead (\w+)[ \w]*`", table, re.MULTILINE)
+    assert sorted(named) == sorted(typer.main.get_command(app).commands)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import polyhead
-from polyhead import adapters, heads, train
+from polyhead import adapters, errors, heads, train
 
 ROOT = Path(__file__).parents[1]
 
@@ -67,6 +67,31 @@ def test_package_inits_hold_only_imports_and_names():
 
 def test_root_lists_its_names_without_importing_them():
     assert set(polyhead.__all__) <= set(dir(polyhead))
+
+
+def test_the_root_has_one_list_of_names_for_people_checkers_and_itself():
+    tree = ast.parse((ROOT / "core" / "__init__.py").read_text(encoding="utf-8"))
+    [checked] = [node for node in tree.body if isinstance(node, ast.If)]
+    homes = {
+        statement.module: sorted((alias.name for alias in statement.names), key=sort_key)
+        for statement in checked.body
+        if isinstance(statement, ast.ImportFrom)
+    }
+    assert {home: list(names) for home, names in polyhead._HOMES.items()} == homes
+    assert list(homes) == sorted(homes)
+    listed = sorted((name for names in homes.values() for name in names), key=sort_key)
+    assert listed == polyhead.__all__
+
+
+def test_the_root_has_every_error_and_what_plugins_build_on():
+    raised = {
+        name
+        for name, value in vars(errors).items()
+        if inspect.isclass(value) and issubclass(value, errors.PolyheadError)
+    }
+    assert raised <= set(polyhead.__all__)
+    assert {"API_VERSION", "hookimpl", "Hidden", "Packing", "Row"} <= set(polyhead.__all__)
+    assert polyhead.API_VERSION == 1
 
 
 def test_root_refuses_a_name_it_does_not_have():

@@ -5,10 +5,13 @@ from typing import Annotated
 
 import typer
 
+from polyhead.cli.commands import Commands
 from polyhead.cli.evaluate import evaluate
 from polyhead.cli.failures import reported
 from polyhead.cli.inspect import inspect
-from polyhead.cli.plugins import adapters, heads, plugins
+from polyhead.cli.kinds import adapters, heads
+from polyhead.cli.plugin import plugin
+from polyhead.cli.plugins import plugins
 from polyhead.cli.predict import predict
 from polyhead.cli.quickstart import quickstart
 from polyhead.cli.run import run
@@ -19,6 +22,9 @@ __all__ = ["app", "main"]
 
 app = typer.Typer(
     name="polyhead",
+    cls=Commands,
+    # to name them here would take 40 ms: benchmarks/plugins/help_time.py
+    epilog="Plugins add commands, heads and adapters: polyhead plugins lists those installed.",
     no_args_is_help=True,
     context_settings={"help_option_names": ["-h", "--help"]},
     pretty_exceptions_enable=False,
@@ -37,6 +43,7 @@ for command in (
     plugins,
 ):
     app.command()(reported(command))
+app.add_typer(plugin)
 
 
 def _show_version(*, wanted: bool) -> None:
@@ -47,6 +54,13 @@ def _show_version(*, wanted: bool) -> None:
         raise typer.Exit
 
 
+def _switch_plugins_off(*, wanted: bool) -> None:
+    if wanted:
+        from polyhead.host import host
+
+        host().switch_off_all("--no-plugins")
+
+
 @app.callback()
 def root(
     *,
@@ -54,6 +68,15 @@ def root(
         bool,
         typer.Option(
             "--version", help="Show the version and exit.", callback=_show_version, is_eager=True
+        ),
+    ] = False,
+    no_plugins: Annotated[
+        bool,
+        typer.Option(
+            "--no-plugins",
+            help="Load no plugin but the built-in ones.",
+            callback=_switch_plugins_off,
+            is_eager=True,  # before the command is looked up
         ),
     ] = False,
 ) -> None:
