@@ -176,7 +176,7 @@ class Head(nn.Module, ABC):
 
         Returns:
             One tensor or several named ones, with a row, a token or an example at each place of the
-            first dimension, as `answers` says.
+            first dimension, as `answers` says. `hidden.word_embeddings` may be among them as it is.
         """
 
     def logits(self, output: HeadOutput) -> Tensor:
