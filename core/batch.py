@@ -104,6 +104,8 @@ class Packing:
 
     def mean(self, values: Tensor) -> Tensor:
         """The mean over the tokens of each row. Shape: (N, D) -> (B, D)."""
+        if len(set(self.lengths)) == 1:  # often a single row: one step in place of four
+            return values.reshape(self.n_rows, self.lengths[0], -1).mean(dim=1)
         row_of_token = self.row_of_token.to(values.device)
         sums = values.new_zeros(self.n_rows, values.shape[1]).index_add(0, row_of_token, values)
         counts = torch.tensor(self.lengths, dtype=values.dtype, device=values.device)
@@ -194,6 +196,8 @@ class Hidden:
     @cached_property
     def packing(self) -> Packing:
         """Where each of this head's rows lies in `tokens`."""
+        if self._is_whole:
+            return self.batch_packing  # what it works out is worked out once for all heads
         return Packing(tuple(self.batch_packing.lengths[row] for row in self.index))
 
     @cached_property
@@ -256,8 +260,13 @@ class Hidden:
             )
         return self.batch_layers
 
+    @property
+    def _is_whole(self) -> bool:
+        """Whether its rows are all of the batch's, in their order."""
+        return self.index == tuple(range(self.batch_packing.n_rows))
+
     def _pick(self, values: Tensor) -> Tensor:
-        if self.index == tuple(range(self.batch_packing.n_rows)):
+        if self._is_whole:
             return values
         starts = torch.tensor(
             [self.batch_packing.starts[row] for row in self.index], dtype=torch.long

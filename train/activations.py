@@ -38,10 +38,10 @@ def activation_cache(
         for encoded in (*learner.train, *learner.evaluation)
         for row in encoded.rows
     ]
-    if not rows:
-        return None
     # of all tasks: a step may hold rows of several
     layers = frozenset[int]().union(
         *(layers_read(learner.head, learner.adapter) for learner in learners)
     )
+    if not rows or not layers:
+        return None
     return ActivationCache(layers, int(settings.activation_cache * _GB), rows)

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
 __all__ = ["ActivationCache", "Encode"]
 
-Encode = Callable[[Plan], EncoderOutput]
-"""Runs a plan's rows through the encoder and returns the hidden states of every layer."""
+Encode = Callable[[Plan, int], EncoderOutput]
+"""Runs a plan's rows through the encoder, and keeps the hidden states of all layers up to one."""
 
 _Key = tuple[tuple[int, ...], tuple[int, ...] | None]
 
@@ -32,7 +32,8 @@ _Key = tuple[tuple[int, ...], tuple[int, ...] | None]
 class ActivationCache:
     """Hidden states by row, up to a bound of bytes.
 
-    When the bound is reached, what is kept stays, and other rows are computed each time.
+    When the bound is reached, what is kept stays, and other rows are computed each time. One thread
+    uses it at a time.
 
     Attributes:
         layers: The layers that are kept, ascending; 0 for the embeddings.
@@ -96,13 +97,15 @@ class ActivationCache:
         if not missing and found:
             return self._joined([states for states in found if states is not None], depth)
         rest = plan.only(missing) if len(missing) < len(found) else plan
-        computed = encode(rest)
+        # what is kept may lie above what this batch reads
+        computed = encode(rest, max(depth, *self.layers))
         parts = self._by_row(rest, computed)
         for row, adapter, states in zip(rest.rows, rest.adapters, parts, strict=True):
             if adapter is None:
                 self.keep(row, states)
         if rest is plan:
-            return computed
+            layers = (computed.layers or ())[: depth + 1]
+            return EncoderOutput(layers[-1], layers)
         new = iter(parts)
         return self._joined([next(new) if states is None else states for states in found], depth)
 

@@ -51,7 +51,7 @@ class EncoderPass:
         """What each of several heads sees of its rows; side adapters are run in here.
 
         Raises:
-            ContractError: A side adapter returns something of another shape or type.
+            ContractError: A side adapter fails, or returns something of another shape or type.
         """
         if not self.sides:
             return [self._plain(reading) for reading in readings]

@@ -13,7 +13,8 @@ import torch
 from torch import Tensor
 
 from polyhead.batch import Packing
-from polyhead.errors import ContractError
+from polyhead.errors import ContractError, PolyheadError
+from polyhead.registry import registry
 
 if TYPE_CHECKING:
     from polyhead.contracts import SideAdapter
@@ -93,7 +94,7 @@ class SideReads:
             wanted: For an adapter's name and a depth, the rows of the pass that are read so.
 
         Raises:
-            ContractError: An adapter returns something of another shape or type.
+            ContractError: An adapter fails, or returns something of another shape or type.
         """
         together: dict[tuple[tuple[int, ...], int, type], list[str]] = {}
         for (name, depth), places in wanted.items():
@@ -119,20 +120,44 @@ class SideReads:
         layers = tuple(
             known[number] if number in known else unread(like) for number in range(depth + 1)
         )
-        if len(adapters) == 1:
-            outputs: Sequence[Tensor] = [adapters[0].read(layers, rows.packing)]
-        else:
-            outputs = type(adapters[0]).read_many(adapters, layers, rows.packing)
+        try:
+            if len(adapters) == 1:
+                outputs = [adapters[0].read(layers, rows.packing)]
+            else:
+                outputs = list(type(adapters[0]).read_many(adapters, layers, rows.packing))
+        except (PolyheadError, MemoryError, torch.OutOfMemoryError):
+            raise
+        except Exception as error:
+            told = f"{type(error).__name__}: {' '.join(str(error).split())}".removesuffix(": ")
+            raise _mistake(adapters[0], f"failed with {told}") from error
+        if len(outputs) != len(adapters):
+            must = f"it must return one result for each of {len(adapters)} adapters"
+            raise _mistake(adapters[0], f"returned {len(outputs)} for several; {must}")
         for adapter, output in zip(adapters, outputs, strict=True):
             _check(adapter, output, like)
         return outputs
 
 
 def _check(adapter: SideAdapter, output: object, like: Tensor) -> None:
-    form = (tuple(output.shape), output.dtype) if isinstance(output, Tensor) else type(output)
-    expected = tuple(like.shape), like.dtype
-    if form != expected:
-        raise ContractError(
-            f"`read` of the adapter kind {adapter.kind!r} returned {form}; it must return hidden "
-            f"states like those it was given, {expected}."
-        )
+    if isinstance(output, Tensor):
+        did = f"returned a tensor of shape {tuple(output.shape)} and type {output.dtype}"
+        if output.shape == like.shape and output.dtype == like.dtype:
+            return
+    else:
+        did = f"returned a {type(output).__name__}"
+    must = (
+        f"it must return a tensor of shape {tuple(like.shape)} and type {like.dtype}, a hidden "
+        "state for each token"
+    )
+    raise _mistake(adapter, f"{did}; {must}")
+
+
+def _mistake(adapter: SideAdapter, did: str) -> ContractError:
+    try:
+        origin = str(registry().provider_of_adapter(adapter.kind))
+    except PolyheadError:  # never registered, or claimed by several
+        origin = f"the module {type(adapter).__module__}"
+    return ContractError(
+        f"read of the adapter kind {adapter.kind!r} of {origin} {did}. Report it to those who "
+        "wrote the adapter."
+    )

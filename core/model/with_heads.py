@@ -135,6 +135,7 @@ class DistilBertModelWithHeads(DocumentedModel):
             batch.rows,
             [name for name in row_adapters for _ in range(n_each)],
             batch.embeds,
+            depth=self.shape.n_layers,
             keep_layers=output_hidden_states or any(h.keeps_layers for h in heads.values()),
             keep_attentions=output_attentions,
             head_mask=head_mask,
@@ -304,6 +305,7 @@ class DistilBertModelWithHeads(DocumentedModel):
         row_adapters: Sequence[str | None],
         embeds: Tensor | None = None,
         *,
+        depth: int,
         keep_layers: bool,
         cache: ActivationCache | None = None,
         **options: Any,
@@ -313,21 +315,17 @@ class DistilBertModelWithHeads(DocumentedModel):
             name: self._adapters.find(name) for name in set(row_adapters) if name is not None
         }
         sides = side_adapters(adapters)
-        tapped = (
-            [None if name in sides else name for name in row_adapters] if sides else row_adapters
-        )
+        tapped = [None if name in sides else name for name in row_adapters]
         embeddings = self.encoder.word_embeddings.weight
+        options["keep_layers"] = keep_layers or bool(sides) or cache is not None
 
-        def encode(plan: Plan) -> EncoderOutput:
-            packed = packed_batch(plan, embeds, embeddings)
-            keeps = keep_layers or bool(sides) or cache is not None
-            output: EncoderOutput = self.encoder(
-                packed, Route(plan, adapters), keep_layers=keeps, **options
-            )
+        def encode(plan: Plan, depth: int) -> EncoderOutput:
+            packed, route = packed_batch(plan, embeds, embeddings), Route(plan, adapters)
+            output: EncoderOutput = self.encoder(packed, route, depth=depth, **options)
             return output
 
         plan = Plan.of(rows, tapped)
-        output = encode(plan) if cache is None else cache.output(plan, options["depth"], encode)
+        output = encode(plan, depth) if cache is None else cache.output(plan, depth, encode)
         return EncoderPass(plan, output, row_adapters, sides, embeddings)
 
     def _question(self, task: Task, values: Sequence[object], tokenizer: Tokenizer) -> Question:

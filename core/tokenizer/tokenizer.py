@@ -61,6 +61,7 @@ class Tokenizer:
         self.unk_id = self._special("[UNK]")
         self.pad_id = backend.token_to_id("[PAD]") or 0
         self.mask_id: int | None = backend.token_to_id("[MASK]")
+        self._spelled_before: dict[tuple[str, bool], Pieces] | None = None
 
     @classmethod
     def from_folder(cls, folder: Path) -> Tokenizer:
@@ -88,6 +89,15 @@ class Tokenizer:
         # not through __init__: it writes to the library's object, which other threads may be using
         other = copy(self)
         other.settings = settings
+        return other
+
+    def remembering(self) -> Tokenizer:
+        """The same tokenizer for one call: it spells each text once, under whatever settings.
+
+        Several tasks that read the same texts are given it in turn.
+        """
+        other = copy(self)
+        other._spelled_before = {}
         return other
 
     @property
@@ -189,7 +199,7 @@ class Tokenizer:
         if pairs is not None:
             places = [place for place, pair in enumerate(pairs) if pair is not None]
             given = [pair for pair in pairs if pair is not None]
-            found = self._pieces(given, names[1], places, offsets=offsets)
+            found = self._pieces(given, names[1], places, offsets=offsets) if given else []
             for place, pieces in zip(places, found, strict=True):
                 seconds[place] = pieces
         return firsts, seconds
@@ -225,6 +235,9 @@ class Tokenizer:
 
     def _spelled(self, texts: Sequence[str | Sequence[str]], *, offsets: bool) -> list[Pieces]:
         """The sub-words of texts and of lists of words, each kind by one call of the library."""
+        known = self._spelled_before
+        if known is not None and all(isinstance(text, str) for text in texts):
+            return self._spelled_once([str(text) for text in texts], known, offsets=offsets)
         whole = [number for number, text in enumerate(texts) if isinstance(text, str)]
         split = [number for number, text in enumerate(texts) if not isinstance(text, str)]
         pieces: dict[int, Pieces] = {}
@@ -235,6 +248,15 @@ class Tokenizer:
         for number, encoding in zip(split, encodings, strict=True):
             pieces[number] = Pieces.of_words(encoding, texts[number], self.unk_id)
         return [pieces[number] for number in range(len(texts))]
+
+    def _spelled_once(
+        self, texts: Sequence[str], known: dict[tuple[str, bool], Pieces], *, offsets: bool
+    ) -> list[Pieces]:
+        new = list(dict.fromkeys(text for text in texts if (text, offsets) not in known))
+        encodings = self._encode(new, is_fast=not offsets)
+        for text, encoding in zip(new, encodings, strict=True):
+            known[text, offsets] = Pieces.of_text(encoding, offsets=offsets)
+        return [known[text, offsets] for text in texts]
 
     def _encode(self, texts: Sequence[str | Sequence[str]], *, is_fast: bool) -> list[Encoding]:
         if not texts:

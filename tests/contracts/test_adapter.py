@@ -1,7 +1,15 @@
 import pytest
 import torch
 
-from polyhead.contracts import NO_TAPS, Adapter, AdapterConfig, EncoderShape, LayerTaps
+from polyhead.batch import Packing
+from polyhead.contracts import (
+    NO_TAPS,
+    Adapter,
+    AdapterConfig,
+    EncoderShape,
+    LayerTaps,
+    SideAdapter,
+)
 from polyhead.errors import ContractError
 
 SHAPE = EncoderShape(width=4, n_layers=2, n_heads=2, ffn_width=8, max_positions=16, vocab_size=10)
@@ -81,3 +89,43 @@ def test_taps_can_be_told_apart_and_not_be_changed():
     assert NO_TAPS.ffn is None
     with pytest.raises(AttributeError):
         NO_TAPS.ffn = print
+
+
+class Last(SideAdapter):
+    kind = "last"
+    Config = ScaleConfig
+
+    def read(self, layers, packing):
+        return layers[-1] * self.config.start
+
+
+def test_a_side_adapter_has_no_taps_and_reads_every_layer_up_to_the_heads():
+    adapter = Last(ScaleConfig(), SHAPE)
+    assert all(adapter.taps(layer) is NO_TAPS for layer in range(SHAPE.n_layers))
+    assert list(adapter.reads(2)) == [0, 1, 2]
+    assert list(adapter.reads(0)) == [0]
+
+
+def test_side_adapters_read_one_after_the_other_unless_they_know_better():
+    adapters = [Last(ScaleConfig(start=start), SHAPE) for start in (1, 2)]
+    layers = (torch.ones(3, 4), torch.full((3, 4), 5.0))
+    one, two = Last.read_many(adapters, layers, Packing((3,)))
+    assert torch.equal(one, layers[1])
+    assert torch.equal(two, 2 * layers[1])
+
+
+def test_a_side_adapter_with_taps_is_refused_as_it_is_defined():
+    with pytest.raises(ContractError, match="Both is a SideAdapter and has taps; leave `taps` out"):
+
+        class Both(Last):
+            def taps(self, layer):
+                return NO_TAPS
+
+
+def test_a_side_adapter_must_read():
+    class Silent(SideAdapter):
+        kind = "silent"
+        Config = ScaleConfig
+
+    with pytest.raises(TypeError, match="abstract"):
+        Silent(ScaleConfig(), SHAPE)

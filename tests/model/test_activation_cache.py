@@ -88,6 +88,16 @@ def test_heads_on_several_layers_find_what_each_of_them_reads(model, passes):
     assert passes == []
 
 
+def test_what_is_kept_may_lie_above_what_a_batch_reads(model, passes):
+    cache = cache_for(model, "hlast", "h1")
+    for head in ("h1", "hlast", "h1"):
+        [expected] = model.compute([call(head, ROWS)])
+        passes.clear()
+        [found] = model.compute([call(head, ROWS)], cache)
+        torch.testing.assert_close(found, expected, **EXACT)
+    assert passes == []
+
+
 def test_rows_under_taps_are_computed_each_time_and_never_kept(model, passes):
     cache = cache_for(model, "hlast")
     calls = [call("hlast", ROWS, "tapped"), call("hlast", ROWS)]

@@ -46,22 +46,11 @@ class Mix(SideAdapter):
         return read + packing.mean(states[0])[packing.row_of_token]
 
 
-class Wrong(SideAdapter):
-    """Returns one vector a row."""
-
-    kind = "test_wrong"
-    Config = AdapterConfig
-
-    def read(self, layers, packing):
-        return packing.mean(layers[-1])
-
-
 @pytest.fixture(autouse=True)
 def kinds():
-    records = [registry().try_out(cls) for cls in (Mix, Wrong)]
+    record = registry().try_out(Mix)
     yield
-    for record in records:
-        registry().forget(record)
+    registry().forget(record)
 
 
 def labels(hidden="last"):
@@ -287,11 +276,26 @@ def test_no_gradient_flows_through_the_encoder_even_beside_tapped_rows(model):
     assert embeds.grad[1].abs().sum() > 0
 
 
-def test_what_a_side_adapter_returns_is_checked(tiny_model):
-    tiny_model.add_adapter("w", AdapterConfig())
-    tiny_model.add_head("w", labels())
-    with pytest.raises(ContractError, match=r"`read` of the adapter kind 'test_wrong' returned"):
-        tiny_model(input_ids=IDS, attention_mask=MASK, head="w")
+@pytest.mark.parametrize(
+    ("returned", "told"),
+    [
+        (lambda layers: layers[-1][:2], r"shape \(2, 32\) and type torch.float32; it must"),
+        (lambda layers: layers[-1].double(), r"type torch.float64; it must return a tensor of"),
+        (lambda _: None, "returned a NoneType; it must return"),
+        (lambda layers: layers[99], "failed with IndexError: tuple index out of range"),
+    ],
+)
+def test_what_a_side_adapter_returns_is_checked(model, returned, told):
+    model.adapters["a"].read = lambda layers, _: returned(layers)
+    with pytest.raises(ContractError, match=f"read of the adapter kind 'test_mix' of .*{told}"):
+        model(input_ids=IDS, attention_mask=MASK, head="hlast")
+
+
+def test_what_adapters_together_return_is_counted(model, monkeypatch):
+    monkeypatch.setattr(Mix, "read_many", lambda adapters, layers, _: layers[-1:])
+    row = Row((2, 7, 9, 3))
+    with pytest.raises(ContractError, match=r"returned 1 for several; .* each of 2 adapters"):
+        model.compute([HeadCall("hlast", (row,), (name,)) for name in ("a", "b")])
 
 
 def test_a_task_with_a_side_adapter_is_saved_and_loaded(model, make_model, tmp_path):

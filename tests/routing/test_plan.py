@@ -79,6 +79,24 @@ def test_rows_of_a_segment_are_sorted_by_length(asked):
     assert plan.packing.lengths == tuple(len(row) for row in plan.rows)
 
 
+@given(ASKED)
+def test_each_distinct_row_has_its_adapter(asked):
+    plan = plan_of(asked)
+    assert list(plan.adapters) == [adapter_at(plan, place) for place in range(len(plan.rows))]
+
+
+@given(ASKED, st.randoms())
+def test_a_part_of_a_plan_computes_those_rows_alone(asked, chance):
+    plan = plan_of(asked)
+    places = [place for place in range(len(plan.rows)) if chance.random() < 0.5]
+    part = plan.only(places)
+    assert part.rows == tuple(plan.rows[place] for place in places)
+    assert part.adapters == tuple(plan.adapters[place] for place in places)
+    assert part.packing.lengths == tuple(len(row) for row in part.rows)
+    assert part.place == tuple(range(len(places)))
+    assert all(segment.start < segment.stop for segment in part.segments)
+
+
 def test_rows_that_differ_in_offsets_alone_are_one():
     rows = [Row((1, 2), offsets=((0, 0), (0, 3))), Row((1, 2), n_dropped=4)]
     plan = Plan.of(rows, [None, None])

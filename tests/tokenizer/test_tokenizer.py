@@ -421,3 +421,33 @@ def test_a_first_text_that_fills_the_window_is_refused(tokenizer):
     small = settled(tokenizer, 6, "refuse")
     with pytest.raises(InputError, match="example 2: the text has 3 tokens, and a window"):
         small.windows(["good", "good the good"], ["the", "the"], overlap=0)
+
+
+def test_one_that_remembers_spells_a_text_once_and_the_same(tiny_tokenizer, monkeypatch):
+    spelled = []
+    encode = type(tiny_tokenizer)._encode
+    monkeypatch.setattr(
+        type(tiny_tokenizer),
+        "_encode",
+        lambda self, texts, **how: spelled.extend(texts) or encode(self, texts, **how),
+    )
+    texts = ["the cat sat", "a day", "the cat sat"]
+    short = TextSettings(max_length=5)
+    expected = tiny_tokenizer.with_settings(short).rows(texts, [None, "good", None])
+    plain = tiny_tokenizer.rows(texts, offsets=True)
+    spelled.clear()
+    remembering = tiny_tokenizer.remembering()
+    for _ in range(2):
+        assert remembering.with_settings(short).rows(texts, [None, "good", None]) == expected
+    assert sorted(spelled) == ["a day", "good", "the cat sat"]
+    assert remembering.rows(texts, offsets=True) == plain
+    assert remembering.rows([["the", "cat"]]) == tiny_tokenizer.rows([["the", "cat"]])
+
+
+@pytest.mark.parametrize("text", ["", "  ", "\ud800", 5])
+def test_one_that_remembers_refuses_the_same_texts(tiny_tokenizer, text):
+    with pytest.raises(InputError) as expected:
+        tiny_tokenizer.rows(["a", text])
+    with pytest.raises(InputError) as found:
+        tiny_tokenizer.remembering().rows(["a", text])
+    assert (str(found.value), found.value.index) == (str(expected.value), expected.value.index)
