@@ -1,0 +1,18 @@
+"""What the tests share."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+# the kit's own assertions are to say what they compared
+pytest.register_assert_rewrite("polyhead.testing")
+
+# tiny tensors: threads would only wait for one another
+torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def fixtures() -> Path:
+    """The folder of golden files."""
+    return Path(__file__).parent / "fixtures"
