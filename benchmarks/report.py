@@ -120,13 +120,15 @@ def describe(facts: Mapping[str, object]) -> str:
     )
 
 
-def write(folder: Path, results: Mapping[str, object], markdown: str) -> None:
-    """Write `results.json` and `results.md`, each in one move."""
-    contents = {"results.json": json.dumps(results, indent=2), "results.md": markdown}
-    for name, content in contents.items():
-        partial = folder / f"{name}.partial"
+def write(
+    folder: Path, results: Mapping[str, object], markdown: str, name: str = "results"
+) -> None:
+    """Write `results.json` and `results.md`, or files of another name, each in one move."""
+    contents = {f"{name}.json": json.dumps(results, indent=2), f"{name}.md": markdown}
+    for file, content in contents.items():
+        partial = folder / f"{file}.partial"
         partial.write_text(content.rstrip() + "\n", encoding="utf-8")
-        partial.replace(folder / name)
+        partial.replace(folder / file)
 
 
 def progress(message: str) -> None:
