@@ -97,7 +97,7 @@ class Tokenizer:
         Several tasks that read the same texts are given it in turn.
         """
         other = copy(self)
-        other._spelled_before = {}
+        other._spelled_before = {}  # noqa: SLF001 - a copy of our own
         return other
 
     @property
