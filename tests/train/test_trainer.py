@@ -418,10 +418,10 @@ def test_any_error_in_a_step_leaves_the_model_as_it_was(fit, task_model, monkeyp
     before = weights_of(model)
 
     def fail(*_):
-        raise RuntimeError("out of memory")
+        raise MemoryError("out of memory")
 
     monkeypatch.setattr(ClassificationHead, where, fail)
-    with pytest.raises(RuntimeError, match="out of memory"):
+    with pytest.raises(MemoryError, match="out of memory"):
         fit(model=model)
     assert are_equal(weights_of(model), before)
     assert not any(part.training for part in model.modules())
