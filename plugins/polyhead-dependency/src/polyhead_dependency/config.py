@@ -74,7 +74,8 @@ class DependencyHeadConfig(ph.HeadConfig):
     )
     root_relation: str | None = Field(
         default=None,
-        description="The relation that the root has and no other word; None if there is no such.",
+        description="The relation that the root has and no other word, found in the training "
+        "examples where it is not given; None if there is no such.",
     )
 
     @model_validator(mode="after")

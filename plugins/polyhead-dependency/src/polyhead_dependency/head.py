@@ -51,8 +51,8 @@ class DependencyHead(ph.Head):
     Example = DependencyExample
     answers = "token"
     recipe: ClassVar[ph.Recipe] = ph.Recipe(
-        adapter="seq_bn[dropout=0.3]",
-        epochs=6,
+        adapter="double_seq_bn[reduction_factor=4,dropout=0.2]",
+        epochs=8,
         lr=2e-3,
         head_lr=4e-3,
         text=ph.TextSettings(max_length=256),
