@@ -6,7 +6,7 @@ from polyhead.contracts.activations import (
     activation_of,
     check_activation,
 )
-from polyhead.contracts.adapter import NO_TAPS, Adapter, LayerTaps, SideAdapter, SublayerTap
+from polyhead.contracts.adapter import Adapter, EncoderView, FusingAdapter, SideAdapter
 from polyhead.contracts.backbone import NamedBackbone
 from polyhead.contracts.config import (
     AdapterConfig,
@@ -15,6 +15,7 @@ from polyhead.contracts.config import (
     explain,
     field_names,
     parse_config_string,
+    union_parts,
     validate_config,
 )
 from polyhead.contracts.events import ServeEvent, TrainEvent
@@ -25,17 +26,37 @@ from polyhead.contracts.metrics import Metrics
 from polyhead.contracts.recipe import Recipe
 from polyhead.contracts.sample import sample_of, text_fields
 from polyhead.contracts.shape import EncoderShape
+from polyhead.contracts.taps import (
+    NO_TAPS,
+    PROJECTIONS,
+    Change,
+    ComposableTap,
+    EmbeddingsTap,
+    LayerTaps,
+    Prefixes,
+    PrefixTap,
+    Projection,
+    ProjectionTap,
+    SublayerTap,
+    TokenTap,
+)
 from polyhead.tokenizer import TextSettings, Tokenizer, Truncation
 
 __all__ = [
     "ACTIVATIONS",
     "NO_TAPS",
+    "PROJECTIONS",
     "Activation",
     "Adapter",
     "AdapterConfig",
+    "Change",
+    "ComposableTap",
+    "EmbeddingsTap",
     "Encoded",
     "EncoderShape",
+    "EncoderView",
     "Example",
+    "FusingAdapter",
     "Head",
     "HeadConfig",
     "HeadOutput",
@@ -45,11 +66,16 @@ __all__ = [
     "Metrics",
     "NamedBackbone",
     "Prediction",
+    "PrefixTap",
+    "Prefixes",
+    "Projection",
+    "ProjectionTap",
     "Recipe",
     "ServeEvent",
     "SideAdapter",
     "SublayerTap",
     "TextSettings",
+    "TokenTap",
     "Tokenizer",
     "TrainEvent",
     "Truncation",
@@ -61,5 +87,6 @@ __all__ = [
     "sample_of",
     "targets_of",
     "text_fields",
+    "union_parts",
     "validate_config",
 ]

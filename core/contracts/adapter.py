@@ -1,11 +1,8 @@
 """What an adapter is: one named set of weights, tapped into the layers of a frozen encoder.
 
-The encoder is post-norm. For one layer with input x:
-
-    a = attention(x);  h = norm1(a + x);  f = feed_forward(h);  y = norm2(f + h)
-
-A tap takes the place of one of these steps for the tokens of the adapter's rows. A side adapter
-has no taps: it reads what the layers computed, and puts something in the place of the last.
+A tap takes the place of a step of the encoder for the tokens of the adapter's rows. A side adapter
+has no taps: it reads what the layers computed, and puts something in the place of the last. A
+fusing adapter has none by itself either: it puts together what others do.
 """
 
 from __future__ import annotations
@@ -13,61 +10,36 @@ from __future__ import annotations
 import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Protocol, Self, final
 
 from torch import Tensor, nn
 
 from polyhead.contracts.config import AdapterConfig
+from polyhead.contracts.taps import NO_TAPS, EmbeddingsTap, LayerTaps
 from polyhead.errors import ContractError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from polyhead.batch import Packing
     from polyhead.contracts.shape import EncoderShape
+    from polyhead.contracts.taps import Projection
 
-__all__ = ["NO_TAPS", "Adapter", "LayerTaps", "SideAdapter", "SublayerTap", "check_contract"]
+__all__ = ["Adapter", "EncoderView", "FusingAdapter", "SideAdapter", "check_contract"]
 
 
-class SublayerTap(Protocol):
-    """Takes the place of `norm(output + residual)` behind attention or the feed-forward network."""
+class EncoderView(Protocol):
+    """What fresh weights may depend on of the encoder; to be read alone."""
 
-    def __call__(
-        self,
-        output: Tensor,
-        residual: Tensor,
-        norm: Callable[[Tensor], Tensor],
-        packing: Packing,
-    ) -> Tensor:
-        """The hidden states that leave the sub-layer.
-
-        Args:
-            output: What the sub-layer computed, a or f. Shape: (N, D).
-            residual: What the sub-layer read, x or h. Shape: (N, D).
-            norm: The encoder's own frozen layer norm of this place.
-            packing: Where each row lies among these tokens.
-
-        Returns:
-            Shape: (N, D), dtype and device of `output`.
-        """
+    def projection(self, layer: int, site: str) -> Projection:
+        """One linear layer: "q", "k", "v", "out", "lin1" or "lin2" of a layer, counted from 0."""
         ...
 
+    def embedded(self, text: str) -> Tensor:
+        """The word embeddings of a text's sub-words, without special tokens. Shape: (T, D).
 
-@dataclass(frozen=True, slots=True)
-class LayerTaps:
-    """Where an adapter acts in one layer; None leaves the encoder's own step.
-
-    Attributes:
-        attention: In place of `h = norm1(a + x)`.
-        ffn: In place of `y = norm2(f + h)`.
-    """
-
-    attention: SublayerTap | None = None
-    ffn: SublayerTap | None = None
-
-
-NO_TAPS = LayerTaps()
+        Raises:
+            InputError: The model has no tokenizer.
+        """
+        ...
 
 
 def check_contract(cls: type, config_base: type) -> None:
@@ -97,13 +69,14 @@ class Adapter(nn.Module, ABC):
     Attributes:
         kind: The name it is registered under.
         Config: Its configuration class.
-        presets: Configurations with names of their own, to be used in config strings.
+        presets: Configurations with names of their own, to be used in config strings; or config
+            strings that name others.
         config: What this adapter was built from.
     """
 
     kind: ClassVar[str]
     Config: ClassVar[type[AdapterConfig]]
-    presets: ClassVar[Mapping[str, AdapterConfig]] = {}
+    presets: ClassVar[Mapping[str, AdapterConfig | str]] = {}
     config: AdapterConfig
 
     def __init__(self, config: AdapterConfig, shape: EncoderShape) -> None:
@@ -127,6 +100,63 @@ class Adapter(nn.Module, ABC):
 
         Called once a layer for every batch: return ready-made objects.
         """
+
+    def embeddings_tap(self) -> EmbeddingsTap | None:
+        """What acts between the embeddings and the first layer; by default nothing.
+
+        Called for every batch: return a ready-made object.
+        """
+        return None
+
+    def initialise(self, encoder: EncoderView) -> None:
+        """Sets those fresh weights that depend on the encoder's own; by default there are none.
+
+        Called once, when the adapter is added to a model, and never for one that is loaded.
+        """
+        del encoder
+
+    def penalty(self) -> Tensor | None:
+        """What is added to the loss of every training step; by default nothing. Shape: ()."""
+        return None
+
+    def merged(self, layer: int, site: str, projection: Projection) -> Projection | None:
+        """The linear layer that computes what the adapter makes of one of the encoder's.
+
+        Args:
+            layer: Counted from 0.
+            site: "q", "k", "v", "out", "lin1" or "lin2"; what the adapter does behind the
+                activation is merged into "lin2".
+            projection: The encoder's own, perhaps with other adapters merged; to be read alone.
+
+        Returns:
+            `projection` itself where the adapter leaves it; None where no linear layer computes
+            the same, which is the default.
+        """
+        del layer, site, projection
+        return None
+
+    def neutral(self, weight: str) -> float:
+        """The value of a weight under which the adapter changes nothing; by default 0.
+
+        Merging adds up how far each adapter's weights are from it: 1 for a factor.
+
+        Args:
+            weight: Its name in the state dict.
+        """
+        del weight
+        return 0.0
+
+    def why_no_sum(self, shares: Sequence[float]) -> str | None:
+        """Why the sum of several such adapters' weights is none; by default it is one.
+
+        Args:
+            shares: What the weights of each are multiplied with.
+
+        Returns:
+            The end of a sentence that starts "cannot be merged so: "; None where it has a meaning.
+        """
+        del shares
+        return None
 
 
 class SideAdapter(Adapter):
@@ -200,3 +230,42 @@ class SideAdapter(Adapter):
             What `read` of each adapter returns, in their order.
         """
         return [adapter.read(layers, packing) for adapter in adapters]
+
+
+class FusingAdapter(Adapter):
+    """An adapter that puts together what other adapters of the model do.
+
+    Its config names them in a field `adapters`. What they do stays theirs: their weights are saved
+    on their own, and are trained only where they are asked for.
+    """
+
+    def __init_subclass__(cls, **kwargs: object) -> None:
+        super().__init_subclass__(**kwargs)
+        if not inspect.isabstract(cls) and "adapters" not in cls.Config.model_fields:
+            raise ContractError(
+                f"{cls.__qualname__} is a FusingAdapter: its Config needs a field `adapters`, the "
+                "names of those that it puts together."
+            )
+
+    @property
+    def fused(self) -> tuple[str, ...]:
+        """The names of the adapters that it puts together."""
+        return tuple(self.config.model_dump()["adapters"])
+
+    @final
+    def taps(self, layer: int) -> LayerTaps:
+        """None by itself: see `taps_over`."""
+        del layer
+        return NO_TAPS
+
+    @abstractmethod
+    def taps_over(self, layer: int, parts: Sequence[LayerTaps]) -> LayerTaps:
+        """Where all of them together act in `layer`.
+
+        Args:
+            layer: Counted from 0.
+            parts: What each of `fused` does in that layer, in their order.
+
+        Raises:
+            ConfigError: One of them acts where this kind cannot put things together.
+        """

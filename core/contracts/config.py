@@ -24,6 +24,7 @@ __all__ = [
     "explain",
     "field_names",
     "parse_config_string",
+    "union_parts",
     "validate_config",
 ]
 
@@ -151,8 +152,13 @@ def parse_config_string(text: str) -> tuple[str, dict[str, Any]]:
     return match["name"], fields
 
 
-def _split(fields: str) -> Iterator[str]:
-    """`fields` cut at the commas that stand outside brackets and quotes."""
+def union_parts(text: str) -> list[str]:
+    """The config strings that a union such as `prefix[prefix_length=10]|par_bn` joins."""
+    return [part.strip() for part in _split(text, "|")]
+
+
+def _split(fields: str, separator: str = ",") -> Iterator[str]:
+    """`fields` cut where `separator` stands outside brackets and quotes."""
     depth, quote, start = 0, "", 0
     for place, character in enumerate(fields):
         if quote:
@@ -163,7 +169,7 @@ def _split(fields: str) -> Iterator[str]:
             depth += 1
         elif character in ")]}":
             depth -= 1
-        elif character == "," and depth == 0:
+        elif character == separator and depth == 0:
             yield fields[start:place]
             start = place + 1
     if fields[start:].strip():

@@ -10,27 +10,36 @@ tokens.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from polyhead.contracts import Projection
+from polyhead.encoder.attention_blocks import AttentionBlock, attention_blocks
+
 if TYPE_CHECKING:
+    from polyhead.batch import Packing
+    from polyhead.contracts import LayerTaps, Prefixes
     from polyhead.encoder.config import DistilBertConfig
     from polyhead.encoder.length_groups import LengthGroups
 
 __all__ = ["Attend", "DenseAttention", "SelfAttention"]
 
+_QKV: Final = ("q", "k", "v")
+
 
 class Attend(Protocol):
     """What each token gathers from its own row, for the rows of one batch."""
 
-    def __call__(self, qkv: Tensor, dropout: float) -> Tensor:
+    def __call__(self, qkv: Tensor, dropout: float, prefixes: Prefixes | None = None) -> Tensor:
         """The gathered values.
 
         Args:
             qkv: Queries, keys and values. Shape: (N, 3, H, W).
             dropout: The share of attention weights to drop.
+            prefixes: Keys and values in front of each row's own, or None.
 
         Returns:
             Shape: (N, D).
@@ -48,12 +57,42 @@ class SelfAttention(nn.Module):
         self.qkv = nn.Linear(config.dim, 3 * config.dim)
         self.out = nn.Linear(config.dim, config.dim)
 
-    def forward(self, hidden: Tensor, attend: Attend) -> Tensor:
-        """What every token gathers from its own row. Shape: (N, D) -> (N, D)."""
-        qkv_N3HW = self.qkv(hidden).unflatten(1, (3, self.n_heads, -1))
-        context_ND = attend(qkv_N3HW, self.dropout if self.training else 0.0)
+    def forward(self, hidden: Tensor, attend: Attend, taps: LayerTaps, packing: Packing) -> Tensor:
+        """What every token gathers from its own row. Shape: (N, D) -> (N, D).
+
+        Args:
+            hidden: What the layer reads.
+            attend: How the gathering is computed.
+            taps: What adapters put behind the projections and in front of the keys and values.
+            packing: Where each row lies.
+        """
+        qkv_N3D = self._tapped(hidden, self.qkv(hidden), taps, packing)
+        qkv_N3HW = qkv_N3D.view(len(hidden), 3, self.n_heads, hidden.shape[1] // self.n_heads)
+        dropout = self.dropout if self.training else 0.0
+        prefixes = None if taps.prefix is None else taps.prefix(hidden, packing)
+        context_ND = attend(qkv_N3HW, dropout, prefixes)
         output: Tensor = self.out(context_ND)
-        return output
+        if taps.out is None:
+            return output
+        return taps.out(context_ND, output, self.projection("out"), packing)
+
+    def projection(self, site: str) -> Projection:
+        """The frozen projection of a site: "q", "k", "v" or "out"."""
+        if site == "out":
+            return Projection(self.out.weight, self.out.bias)
+        part = _QKV.index(site)
+        return Projection(self.qkv.weight.chunk(3)[part], self.qkv.bias.chunk(3)[part])
+
+    def _tapped(self, hidden: Tensor, qkv_N3D: Tensor, taps: LayerTaps, packing: Packing) -> Tensor:
+        """Queries, keys and values as adapters change them. Shape: (N, 3 * D)."""
+        found = (taps.q, taps.k, taps.v)
+        if found == (None, None, None):
+            return qkv_N3D
+        parts = [
+            part if tap is None else tap(hidden, part, self.projection(site), packing)
+            for site, tap, part in zip(_QKV, found, qkv_N3D.chunk(3, dim=1), strict=True)
+        ]
+        return torch.cat(parts, dim=1)
 
 
 @dataclass(frozen=True)
@@ -65,18 +104,13 @@ class DenseAttention:
 
     groups: LengthGroups
 
-    def __call__(self, qkv: Tensor, dropout: float) -> Tensor:
+    def __call__(self, qkv: Tensor, dropout: float, prefixes: Prefixes | None = None) -> Tensor:
         """See `Attend`."""
-        return self.groups.joined(
-            [_attended(block, dropout) for block in self.groups.blocks(qkv)]
-            or [qkv[:, 0].flatten(1)]
-        )
+        groups, blocks = attention_blocks(self.groups, qkv, prefixes)
+        contexts = [_attended(block, dropout) for block in blocks]
+        return groups.joined(contexts or [qkv[:, 0].flatten(1)])
 
 
-def _attended(qkv_BT3HW: Tensor, dropout: float) -> Tensor:
-    # unbind, not indexing: its backward is one stack and not three full tensors of zeros
-    query, key, value = qkv_BT3HW.unbind(2)
-    context_BHTW = functional.scaled_dot_product_attention(
-        query.transpose(1, 2), key.transpose(1, 2), value.transpose(1, 2), dropout_p=dropout
-    )
+def _attended(block: AttentionBlock, dropout: float) -> Tensor:
+    context_BHTW = functional.scaled_dot_product_attention(*block, dropout_p=dropout)
     return context_BHTW.transpose(1, 2).flatten(2).flatten(0, 1)

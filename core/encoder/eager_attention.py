@@ -1,7 +1,7 @@
 """Attention spelled out, for those who ask for its weights or mask heads.
 
-Dimensions: B rows of one length, H heads, T tokens of a row, W width of a head, D = H * W, N
-tokens, R rows of a padded batch.
+Dimensions: B rows of one length, H heads, T tokens of a row, K keys of a row (its prefix's and its
+own), W width of a head, D = H * W, N tokens, R rows of a padded batch.
 """
 
 from __future__ import annotations
@@ -14,8 +14,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from polyhead.encoder.attention_blocks import attention_blocks
+from polyhead.encoder.length_groups import LengthGroups
+
 if TYPE_CHECKING:
-    from polyhead.encoder.length_groups import LengthGroups
+    from polyhead.batch import Packing
+    from polyhead.contracts import Prefixes
 
 __all__ = ["AttentionMaps", "EagerAttention"]
 
@@ -55,6 +59,23 @@ class AttentionMaps:
             padded[number, :, places.unsqueeze(1), places] = by_row[row]
         return padded
 
+    def of_tokens(self, tokens: Tensor, packing: Packing) -> AttentionMaps:
+        """The weights among some of the tokens of each row.
+
+        Args:
+            tokens: Those of all rows, row after row, by their places in this batch. Shape: (N,).
+            packing: How many of them each row has.
+        """
+        by_row = self._by_row()
+        groups = LengthGroups.of(packing, tokens.device)
+        kept = {}
+        for row, weights_HTT in by_row.items():
+            own = tokens[packing.tokens(row, row + 1)] - self.groups.packing.starts[row]
+            kept[row] = weights_HTT[:, own.unsqueeze(1), own]
+        rows = iter(groups.rows)
+        blocks = [torch.stack([kept[next(rows)] for _ in range(n)]) for n, _ in groups.sizes]
+        return AttentionMaps(groups, tuple(blocks) or self.blocks)
+
     def _by_row(self) -> dict[int, Tensor]:
         maps = (weights for block in self.blocks for weights in block.unbind())
         return dict(zip(self.groups.rows, maps, strict=True))
@@ -74,24 +95,24 @@ class EagerAttention:
     head_mask: Tensor | None = None
     kept: list[AttentionMaps] | None = None
 
-    def __call__(self, qkv: Tensor, dropout: float) -> Tensor:
-        """See `Attend`."""
+    def __call__(self, qkv: Tensor, dropout: float, prefixes: Prefixes | None = None) -> Tensor:
+        """See `Attend`. What is kept are the weights of the rows' own tokens, not of prefixes."""
+        groups, blocks = attention_blocks(self.groups, qkv, prefixes)
         # without rows, nothing of the right shape
-        weights = [] if self.groups.sizes else [qkv.new_zeros(0, qkv.shape[2], 0, 0)]
+        weights = [] if blocks else [qkv.new_zeros(0, qkv.shape[2], 0, 0)]
         contexts = []
-        for block in self.groups.blocks(qkv):
-            query, key, value = (part.transpose(1, 2) for part in block.unbind(2))
-            weights_BHTT = self._weights(query, key, dropout)
-            context_BHTW = weights_BHTT @ value
-            weights.append(weights_BHTT)
+        for query, key, value in blocks:
+            weights_BHTK = self._weights(query, key, dropout)
+            context_BHTW = weights_BHTK @ value
+            weights.append(weights_BHTK[..., key.shape[2] - query.shape[2] :])
             contexts.append(context_BHTW.transpose(1, 2).flatten(2).flatten(0, 1))
         if self.kept is not None:
-            self.kept.append(AttentionMaps(self.groups, tuple(weights)))
-        return self.groups.joined(contexts or [qkv[:, 0].flatten(1)])
+            self.kept.append(AttentionMaps(groups, tuple(weights)))
+        return groups.joined(contexts or [qkv[:, 0].flatten(1)])
 
     def _weights(self, query: Tensor, key: Tensor, dropout: float) -> Tensor:
-        scores_BHTT = (query @ key.transpose(2, 3)) * query.shape[-1] ** -0.5
-        weights_BHTT = functional.dropout(torch.softmax(scores_BHTT, dim=-1), dropout)
+        scores_BHTK = (query @ key.transpose(2, 3)) * query.shape[-1] ** -0.5
+        weights_BHTK = functional.dropout(torch.softmax(scores_BHTK, dim=-1), dropout)
         if self.head_mask is None:
-            return weights_BHTT
-        return weights_BHTT * self.head_mask.view(-1, 1, 1)
+            return weights_BHTK
+        return weights_BHTK * self.head_mask.view(-1, 1, 1)

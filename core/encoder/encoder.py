@@ -6,13 +6,15 @@ import ctypes
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
+from itertools import islice
 from typing import TYPE_CHECKING, Protocol
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from polyhead.contracts import NO_TAPS, LayerTaps
+from polyhead.contracts import NO_TAPS, EmbeddingsTap, LayerTaps, Projection
 from polyhead.encoder.attention import Attend, DenseAttention
 from polyhead.encoder.eager_attention import AttentionMaps, EagerAttention
 from polyhead.encoder.layer import EncoderLayer
@@ -22,7 +24,7 @@ from polyhead.encoder.varlen_attention import Kernel, VarlenAttention, flash_ker
 from polyhead.errors import InputError
 
 if TYPE_CHECKING:
-    from polyhead.batch import Packed
+    from polyhead.batch import Packed, Packing
     from polyhead.encoder.config import DistilBertConfig
     from polyhead.encoder.config_types import AttentionName
 
@@ -118,6 +120,7 @@ class Encoder(nn.Module):
         packed: Packed,
         taps: Callable[[int], LayerTaps] = lambda _: NO_TAPS,
         *,
+        embeddings_tap: EmbeddingsTap | None = None,
         keep_layers: bool = False,
         keep_attentions: bool = False,
         head_mask: Tensor | None = None,
@@ -131,6 +134,7 @@ class Encoder(nn.Module):
         Args:
             packed: The rows.
             taps: What acts in each layer, by the layer's number.
+            embeddings_tap: What acts between the embeddings and the first layer.
             keep_layers: Whether to return every layer's hidden states.
             keep_attentions: Whether to return the attention weights.
             head_mask: For each attention head what its weights are multiplied with: 1 leaves it, 0
@@ -142,24 +146,36 @@ class Encoder(nn.Module):
                 another shape.
         """
         self._check(packed)
+        hidden, packing = self._embedded(packed), packed.packing
+        leave: Callable[[Tensor], Tensor] = _same
+        if embeddings_tap is not None:
+            hidden, packing = embeddings_tap.enter(hidden, packing)
+            leave = partial(_left, embeddings_tap, packing)
         maps: list[AttentionMaps] | None = [] if keep_attentions else None
-        attends = self._attends(packed, head_mask, maps)
-        words = self.word_embeddings(packed.ids) if packed.embeds is None else packed.embeds
-        hidden: Tensor = self.norm(words + self.position_embeddings(packed.positions))
-        if self.training:
-            hidden = functional.dropout(hidden, self.config.dropout)
-        kept = [hidden]
-        for number, layer in enumerate(self.layers):
-            if number == depth:
-                break
-            hidden = layer(hidden, packed.packing, attends[number], taps(number))
+        attends = self._attends(packing, head_mask, maps)
+        kept = [leave(hidden)] if keep_layers else []
+        for number, layer in enumerate(islice(self.layers, depth)):
+            hidden = layer(hidden, packing, attends[number], taps(number))
             if keep_layers:
-                kept.append(hidden)
+                kept.append(leave(hidden))
+        if maps is not None and packing != packed.packing:
+            own = leave(torch.arange(packing.n_tokens).unsqueeze(1)).squeeze(1)
+            maps = [found.of_tokens(own, packed.packing) for found in maps]
         return EncoderOutput(
-            hidden,
+            kept[-1] if keep_layers else leave(hidden),
             tuple(kept) if keep_layers else None,
             None if maps is None else tuple(maps),
         )
+
+    def projection(self, layer: int, site: str) -> Projection:
+        """One frozen linear layer.
+
+        Args:
+            layer: Counted from 0.
+            site: "q", "k", "v", "out", "lin1" or "lin2".
+        """
+        found: EncoderLayer = self.layers[layer]  # type: ignore[assignment]  # what it holds
+        return found.projection(site)
 
     def fingerprint(self) -> str:
         """A digest of what the encoder computes: its weights and the constants they are used with.
@@ -179,15 +195,21 @@ class Encoder(nn.Module):
             _add_bytes(digest, weight)
         return digest.hexdigest()
 
+    def _embedded(self, packed: Packed) -> Tensor:
+        """What the first layer reads. Shape: (N, D)."""
+        words = self.word_embeddings(packed.ids) if packed.embeds is None else packed.embeds
+        hidden: Tensor = self.norm(words + self.position_embeddings(packed.positions))
+        return functional.dropout(hidden, self.config.dropout) if self.training else hidden
+
     def _attends(
-        self, packed: Packed, head_mask: Tensor | None, maps: list[AttentionMaps] | None
+        self, packing: Packing, head_mask: Tensor | None, maps: list[AttentionMaps] | None
     ) -> Sequence[Attend]:
         """What computes attention in each layer of this pass."""
         is_dropping = self.training and self.config.attention_dropout > 0
         is_eager = self.config.attn_implementation == "eager"
         if self._kernel is not None and not is_dropping and head_mask is None and maps is None:
-            return [VarlenAttention(packed.packing, self._kernel)] * len(self.layers)
-        groups = LengthGroups.of(packed.packing, packed.positions.device)
+            return [VarlenAttention(packing, self._kernel)] * len(self.layers)
+        groups = LengthGroups.of(packing, self.norm.weight.device)
         if head_mask is None and maps is None and not is_eager:
             return [DenseAttention(groups)] * len(self.layers)
         masks = [None] * len(self.layers) if head_mask is None else self._by_layer(head_mask)
@@ -242,6 +264,14 @@ class Encoder(nn.Module):
             if self.config.sinusoidal_pos_embds:
                 fixed = sinusoids(self.config.max_position_embeddings, self.config.dim)
                 self.position_embeddings.weight.copy_(fixed)
+
+
+def _same(hidden: Tensor) -> Tensor:
+    return hidden
+
+
+def _left(tap: EmbeddingsTap, packing: Packing, hidden: Tensor) -> Tensor:
+    return tap.leave(hidden, packing)[0]
 
 
 def _kernel_of(name: AttentionName | None) -> Kernel | None:

@@ -1,4 +1,4 @@
-"""One post-norm transformer layer and its two taps."""
+"""One post-norm transformer layer, and the places where adapters tap it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from torch import Tensor, nn
 from torch.nn import functional
 
-from polyhead.contracts import activation_of
+from polyhead.contracts import Projection, activation_of
 from polyhead.encoder.attention import SelfAttention
 
 if TYPE_CHECKING:
@@ -43,17 +43,38 @@ class EncoderLayer(nn.Module):
             hidden: What the layer below computed.
             packing: Where each row lies.
             attend: How their attention is computed.
-            taps: What adapters put in place of residual and norm.
+            taps: What adapters put in place of its steps, or behind them.
         """
-        attended = self.attention(hidden, attend)
+        attended = self.attention(hidden, attend, taps, packing)
         if taps.attention is None:
             middle: Tensor = self.norm1(attended + hidden)
         else:
             middle = taps.attention(attended, hidden, self.norm1, packing)
-        fed: Tensor = self.lin2(self.activation(self.lin1(middle)))
+        fed = self._fed(middle, taps, packing)
         if self.training:
             fed = functional.dropout(fed, self.dropout)
         if taps.ffn is None:
             output: Tensor = self.norm2(fed + middle)
-            return output
-        return taps.ffn(fed, middle, self.norm2, packing)
+        else:
+            output = taps.ffn(fed, middle, self.norm2, packing)
+        return output if taps.output is None else taps.output(output, packing)
+
+    def projection(self, site: str) -> Projection:
+        """The frozen linear layer of a site: "q", "k", "v", "out", "lin1" or "lin2"."""
+        if site in {"lin1", "lin2"}:
+            linear = self.lin1 if site == "lin1" else self.lin2
+            return Projection(linear.weight, linear.bias)
+        return self.attention.projection(site)
+
+    def _fed(self, middle: Tensor, taps: LayerTaps, packing: Packing) -> Tensor:
+        """What the feed-forward network computes, f. Shape: (N, D) -> (N, D)."""
+        raised: Tensor = self.lin1(middle)
+        if taps.lin1 is not None:
+            raised = taps.lin1(middle, raised, self.projection("lin1"), packing)
+        inner = self.activation(raised)
+        if taps.inner is not None:
+            inner = taps.inner(inner, packing)
+        fed: Tensor = self.lin2(inner)
+        if taps.lin2 is not None:
+            fed = taps.lin2(inner, fed, self.projection("lin2"), packing)
+        return fed

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from itertools import groupby
 from typing import TYPE_CHECKING
 
@@ -20,31 +21,60 @@ class LengthGroups:
     """The rows of a batch by length.
 
     Attributes:
-        sizes: Number of rows and their length, for each length.
+        sizes: Number of rows and their length, for each group.
         rows: The rows' numbers in the order of the groups.
-        order: The tokens sorted by their row's length, or None where they lie so already.
+        order: The tokens in the order of the groups, or None where they lie so already.
         inverse: Where each token went, or None.
+        packing: Where each row lies.
     """
 
     sizes: tuple[tuple[int, int], ...]
     rows: tuple[int, ...]
     order: Tensor | None
     inverse: Tensor | None
+    packing: Packing
+    _beside: dict[tuple[int, ...], tuple[LengthGroups, LengthGroups]] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
 
     @classmethod
     def of(cls, packing: Packing, device: torch.device) -> LengthGroups:
         """The groups of the rows that `packing` describes."""
+        return cls._by(packing.lengths, packing, device)
+
+    @classmethod
+    def _by(cls, keys: Sequence[object], packing: Packing, device: torch.device) -> LengthGroups:
+        """Groups of rows with the same key; rows of one key are of one length."""
         lengths = packing.lengths
-        rows = sorted(range(len(lengths)), key=lengths.__getitem__)
-        sizes = tuple(
-            (len(list(group)), length) for length, group in groupby(lengths[row] for row in rows)
-        )
+        rows = sorted(range(len(lengths)), key=keys.__getitem__)  # type: ignore[arg-type]  # numbers or pairs of them
+        sizes = []
+        for _, group in groupby(rows, key=keys.__getitem__):
+            members = list(group)
+            sizes.append((len(members), lengths[members[0]]))
         if rows == list(range(len(lengths))) or len(sizes) == 1:
-            return cls(sizes, tuple(rows), None, None)
+            return cls(tuple(sizes), tuple(rows), None, None, packing)
         order = torch.cat([torch.arange(packing.starts[r], packing.starts[r + 1]) for r in rows])
         inverse = torch.empty_like(order)
         inverse[order] = torch.arange(len(order))
-        return cls(sizes, tuple(rows), order.to(device), inverse.to(device))
+        return cls(tuple(sizes), tuple(rows), order.to(device), inverse.to(device), packing)
+
+    def beside(self, prefixes: Packing, device: torch.device) -> tuple[LengthGroups, LengthGroups]:
+        """Groups of rows that have one length and prefixes of one length.
+
+        Args:
+            prefixes: The length of each row's prefix.
+            device: Where the tokens lie.
+
+        Returns:
+            The groups of the rows' tokens, and of their prefixes' in the same order of rows. They
+            are worked out once for all layers.
+        """
+        found = self._beside.get(prefixes.lengths)
+        if found is None:
+            keys = tuple(zip(self.packing.lengths, prefixes.lengths, strict=True))
+            found = self._by(keys, self.packing, device), self._by(keys, prefixes, device)
+            self._beside[prefixes.lengths] = found
+        return found
 
     def blocks(self, values: Tensor) -> list[Tensor]:
         """Each group's tokens, row by row. Shape: (N, ...) -> (rows, length, ...) of each group."""

@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Final
 import torch
 from torch import Tensor
 
+from polyhead.batch import Packing
 from polyhead.errors import ConfigError
 
 if TYPE_CHECKING:
-    from polyhead.batch import Packing
+    from polyhead.contracts import Prefixes
 
 __all__ = ["Kernel", "VarlenAttention", "flash_kernel"]
 
@@ -62,7 +63,7 @@ class VarlenAttention:
     packing: Packing
     kernel: Kernel
 
-    def __call__(self, qkv: Tensor, dropout: float) -> Tensor:
+    def __call__(self, qkv: Tensor, dropout: float, prefixes: Prefixes | None = None) -> Tensor:
         """See `Attend`. The kernel drops no weights, so `dropout` must be 0.
 
         Raises:
@@ -83,13 +84,37 @@ class VarlenAttention:
                 f"GPU, and this model is {str(qkv.dtype).removeprefix('torch.')} on "
                 f"{qkv.device.type}; move it with model.to('cuda', torch.float16), or {_INSTEAD}."
             )
-        return self.attended(qkv)
+        return self.attended(qkv, prefixes)
 
-    def attended(self, qkv: Tensor) -> Tensor:
+    def attended(self, qkv: Tensor, prefixes: Prefixes | None = None) -> Tensor:
         """The same without looking at device and type. Shape: (N, 3, H, W) -> (N, D)."""
         if not self.packing.lengths:
             return qkv[:, 0].flatten(1)
         query, key, value = qkv.unbind(1)
-        starts = torch.tensor(self.packing.starts, dtype=torch.int32, device=qkv.device)
-        longest = max(self.packing.lengths)
-        return self.kernel(query, key, value, starts, starts, longest, longest).flatten(1)
+        keys = self.packing
+        if prefixes is not None:
+            keys, order = _in_front(prefixes.packing, self.packing)
+            order = order.to(qkv.device)
+            key = torch.cat([prefixes.keys, key]).index_select(0, order)
+            value = torch.cat([prefixes.values, value]).index_select(0, order)
+        starts, key_starts = (_starts(packing, qkv.device) for packing in (self.packing, keys))
+        longest, longest_key = max(self.packing.lengths), max(keys.lengths)
+        return self.kernel(query, key, value, starts, key_starts, longest, longest_key).flatten(1)
+
+
+def _starts(packing: Packing, device: torch.device) -> Tensor:
+    return torch.tensor(packing.starts, dtype=torch.int32, device=device)
+
+
+def _in_front(prefixes: Packing, rows: Packing) -> tuple[Packing, Tensor]:
+    """Each row behind its prefix: their packing, and where each token lies in one behind the other.
+
+    Returns:
+        The packing, and a place among all prefixes' tokens with all rows' behind them.
+    """
+    both = Packing(tuple(map(sum, zip(prefixes.lengths, rows.lengths, strict=True))))
+    column, row = both.column_of_token, both.row_of_token
+    n_front = torch.tensor(prefixes.lengths)[row]
+    front = torch.tensor(prefixes.starts[:-1])[row] + column
+    own = prefixes.n_tokens + torch.tensor(rows.starts[:-1])[row] + column - n_front
+    return both, torch.where(column < n_front, front, own)

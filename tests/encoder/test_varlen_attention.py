@@ -59,9 +59,9 @@ def as_on_a_gpu(monkeypatch):
     """A kernel, and no look at the device it would need."""
     calls = []
 
-    def counted(self, qkv, dropout):
+    def counted(self, qkv, dropout, prefixes=None):
         calls.append(dropout)
-        return self.attended(qkv)
+        return self.attended(qkv, prefixes)
 
     monkeypatch.setattr(encoder_module, "flash_kernel", lambda: row_by_row)
     monkeypatch.setattr(VarlenAttention, "__call__", counted)
