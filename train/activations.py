@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from polyhead.contracts import SideAdapter
 from polyhead.model import ActivationCache, layers_read
 
 if TYPE_CHECKING:
@@ -34,13 +33,13 @@ def activation_cache(
     rows = [
         row
         for learner in learners
-        if learner.adapter is None or isinstance(learner.adapter, SideAdapter)
+        if learner.reads_bare
         for encoded in (*learner.train, *learner.evaluation)
         for row in encoded.rows
     ]
     # of all tasks: a step may hold rows of several
     layers = frozenset[int]().union(
-        *(layers_read(learner.head, learner.adapter) for learner in learners)
+        *(layers_read(learner.head, learner.side) for learner in learners)
     )
     if not rows or not layers:
         return None

@@ -64,7 +64,7 @@ def measured(
         cache: What the encoder computed of them before; it must keep all layers that they read.
     """
     head = model.heads[task.head]
-    modules = [head] if task.adapter is None else [head, model.adapters[task.adapter]]
+    modules = [head, *model.adapters_of(task.adapter).values()]
     metrics = head.metrics()
     # all at once and from one seed: the figures depend neither on the batches nor on the epoch
     encoded = head.draw(encoded, torch.Generator().manual_seed(_SEED))

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import torch
 from torch import nn
 
-from polyhead.contracts import targets_of
+from polyhead.composition import trained_names
+from polyhead.contracts import SideAdapter, targets_of
 from polyhead.errors import ContractError, InputError
 from polyhead.train.encoding import encode_labelled
 from polyhead.train.evaluation import measured
@@ -30,10 +31,13 @@ class Learner:
 
     Attributes:
         task: The task.
-        adapter: Its adapter, or None for the bare encoder.
-        modules: Its head and, where it has one, its adapter.
+        side: Its adapter, where that is a side adapter; else None.
+        reads_bare: Whether its rows go through the encoder as if they had no adapter.
+        adapters: The adapters that learn; of several put together, those of `trained_names`.
+        modules: Its head and these adapters.
         head_parameters: The head's, but for any it shares with the encoder.
-        adapter_parameters: The adapter's.
+        adapter_parameters: The adapters'.
+        held_parameters: Of adapters that act on its rows and do not learn.
         parameters: What is trained: both.
         train: The training examples, encoded.
         evaluation: The evaluation examples, encoded; empty without.
@@ -58,11 +62,16 @@ class Learner:
         self.task = model.task(task)
         self.head = model.heads[self.task.head]
         self.modules: list[nn.Module] = [self.head]
-        self.adapter = None if self.task.adapter is None else model.adapters[self.task.adapter]
-        if self.adapter is not None:
-            self.modules.append(self.adapter)
+        acting = model.adapters_of(self.task.adapter)
+        trained = trained_names(self.task.adapter, model.adapter_table)
+        self.side = next((a for a in acting.values() if isinstance(a, SideAdapter)), None)
+        self.reads_bare = not acting or self.side is not None
+        self.adapters = [model.adapters[name] for name in trained]
+        self.modules += self.adapters
         self.head_parameters = self._trainable(self.modules[:1])
         self.adapter_parameters = self._trainable(self.modules[1:])
+        held = [adapter for name, adapter in acting.items() if name not in trained]
+        self.held_parameters = self._trainable(held)
         self.parameters = [*self.head_parameters, *self.adapter_parameters]
         if not self.parameters:
             raise InputError(

@@ -14,16 +14,27 @@ __all__ = ["evaluating", "trainable"]
 
 
 @contextmanager
-def trainable(modules: Sequence[nn.Module], parameters: Iterable[nn.Parameter]) -> Iterator[None]:
+def trainable(
+    modules: Sequence[nn.Module],
+    parameters: Iterable[nn.Parameter],
+    held: Iterable[nn.Parameter] = (),
+) -> Iterator[None]:
     """Inside, `modules` are in training mode and `parameters` take gradients.
 
     Afterwards every mode and flag is what it was, and the parameters hold no gradients.
+
+    Args:
+        modules: What learns.
+        parameters: Its weights.
+        held: Weights that take none, where they are not among `parameters`.
     """
-    flags = [(parameter, parameter.requires_grad) for parameter in parameters]
+    learning = dict.fromkeys(parameters, True)
+    wanted = dict.fromkeys(held, False) | learning
+    flags = [(parameter, parameter.requires_grad) for parameter in wanted]
     with _mode(modules, training=True):
         try:
-            for parameter, _ in flags:
-                parameter.requires_grad_(True)
+            for parameter, takes in wanted.items():
+                parameter.requires_grad_(takes)
             yield
         finally:
             for parameter, flag in flags:

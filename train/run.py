@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING, Any, Literal
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from polyhead.contracts import TrainEvent
 from polyhead.errors import TrainError
@@ -20,7 +20,7 @@ from polyhead.train.seeds import seeded
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from polyhead.contracts import Example
+    from polyhead.contracts import Encoded, Example
     from polyhead.model import ActivationCache, DistilBertModelWithHeads
     from polyhead.train.learner import Learner
     from polyhead.train.observers import Observers
@@ -109,10 +109,11 @@ class Run:
         parameters = list(
             dict.fromkeys(weight for learner in self.learners for weight in learner.parameters)
         )
+        held = [weight for learner in self.learners for weight in learner.held_parameters]
         optimizer = _optimizer(self.learners, self.settings)
         order = torch.Generator().manual_seed(self.settings.seed)
         with (
-            trainable(modules, parameters),
+            trainable(modules, parameters, held),
             seeded(self.settings.seed, self.learners[0].device),
         ):
             for epoch in range(1, self.settings.epochs + 1):
@@ -154,7 +155,7 @@ class Run:
         values = [float(loss.detach()) for loss in losses]
         for (learner, _), value in zip(parts, values, strict=True):
             self._check_finite(learner, "loss", value)
-        torch.autograd.backward(losses)
+        torch.autograd.backward([*losses, *_penalties(parts)])
         self._clip([learner for learner, _ in parts])
         factor = lr_factor(
             self._step, self._n_steps, n_warmup_steps(self._n_steps, self.settings.warmup_ratio)
@@ -240,6 +241,13 @@ class Run:
         if event != "step":
             self.events.append(told)
         self._observers.tell(told)
+
+
+def _penalties(parts: Sequence[tuple[Learner, Sequence[Encoded]]]) -> list[Tensor]:
+    """What the adapters of a step's tasks add to its loss, each once."""
+    adapters = dict.fromkeys(adapter for learner, _ in parts for adapter in learner.adapters)
+    found = [adapter.penalty() for adapter in adapters]
+    return [penalty for penalty in found if penalty is not None]
 
 
 def _optimizer(learners: Sequence[Learner], settings: TrainSettings) -> torch.optim.Optimizer:

@@ -70,11 +70,11 @@ class ServeEvents:
         encoded = {question.task.name: question.encoded for question in questions}
         for name in self._tasks:
             task = self._model.tasks[name]
-            adapter = None if task.adapter is None else self._model.adapters[task.adapter].kind
+            kinds = [found.kind for found in self._model.adapters_of(task.adapter).values()]
             event = ServeEvent(
                 task=name,
                 head=self._model.heads[task.head].kind,
-                adapter=adapter,
+                adapter="+".join(kinds) or None,
                 source=self._source,
                 n_examples=n_examples,
                 n_tokens=sum(item.n_tokens for item in encoded.get(name, ())),

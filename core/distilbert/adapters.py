@@ -19,10 +19,12 @@ from polyhead.artifact import (
     tensor_file,
     write_file,
 )
+from polyhead.composition import acting_of, check_taps
 from polyhead.contracts import Adapter, AdapterConfig
-from polyhead.errors import ArtifactError, UnknownAdapterError
+from polyhead.errors import ArtifactError
+from polyhead.model.adapter_table import AdapterTable as ModelAdapterTable
+from polyhead.model.encoder_view import View
 from polyhead.model.loading import check_backbone, load_adapter_module
-from polyhead.model.table import ModuleTable
 from polyhead.registry import registry
 
 if TYPE_CHECKING:
@@ -36,7 +38,7 @@ class AdapterTable(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.table: ModuleTable[Adapter] = ModuleTable("adapter", UnknownAdapterError)
+        self.table = ModelAdapterTable()
 
     @property
     def view(self) -> Mapping[str, Adapter]:
@@ -48,7 +50,10 @@ class AdapterTable(nn.Module):
         self.table.check_new(name)
         resolved = registry().adapter_config(config)
         adapter = registry().adapter_for(resolved)(resolved, encoder.config.shape)
+        check_taps(acting_of(adapter, self.table), encoder.config.n_layers)
         self._put(name, adapter, encoder)
+        with torch.no_grad():
+            adapter.initialise(View(encoder, None))
 
     def load(self, path: Path, name: str | None, encoder: Encoder) -> str:
         """Adds a saved one; see `DistilBertPreTrainedModel.load_adapter`."""

@@ -6,6 +6,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
+import torch
+
+from polyhead.contracts import Head
 from polyhead.distilbert.masked_lm import DistilBertForMaskedLM
 from polyhead.distilbert.multiple_choice import DistilBertForMultipleChoice
 from polyhead.distilbert.question_answering import DistilBertForQuestionAnswering
@@ -16,7 +19,7 @@ from polyhead.encoder import Checkpoint, HubOptions, find_checkpoint, load_check
 from polyhead.errors import BackboneMismatchError, CheckpointError
 from polyhead.model import DistilBertModelWithHeads
 
-__all__ = ["load_transformers_head"]
+__all__ = ["load_transformers_head", "read_transformers_head"]
 
 _CLASSES: Final[tuple[type[DistilBertWithHead], ...]] = (
     DistilBertForMaskedLM,
@@ -60,7 +63,24 @@ def load_transformers_head(
         NameTakenError: There is a head of that name.
     """
     options = HubOptions(revision, cache_dir, local_files_only, token)
-    folder = find_checkpoint(checkpoint, options)
+    head = read_transformers_head(model, find_checkpoint(checkpoint, options))
+    name = head.kind if name is None else name
+    model.add_head(name, head.config, adapter=None)
+    model.heads[name].load_state_dict(head.state_dict())
+    return name
+
+
+def read_transformers_head(model: DistilBertModelWithHeads, folder: Path) -> Head:
+    """The head of a transformers checkpoint, which belongs to the model's bare encoder.
+
+    Args:
+        model: It stays as it is.
+        folder: A `DistilBertFor...` checkpoint.
+
+    Raises:
+        CheckpointError: It is damaged or holds no head, or its output matrix is not tied.
+        BackboneMismatchError: Its encoder is not the model's.
+    """
     found = load_checkpoint(folder)
     _check_encoder(model, found, folder)
     cls = _class_of(found, folder)
@@ -68,10 +88,14 @@ def load_transformers_head(
     fresh = whole.fill_head(found, folder)
     if fresh:
         raise CheckpointError(f"{folder} lacks weights of its head: {', '.join(fresh)}.")
-    name = whole.head.kind if name is None else name
-    model.add_head(name, whole.head.config, adapter=None)
-    model.heads[name].load_state_dict(whole.head.state_dict())
-    return name
+    if isinstance(whole, DistilBertForMaskedLM):
+        words = found.encoder.word_embeddings.weight
+        if not torch.equal(whole.vocab_projector.weight, words):
+            raise CheckpointError(
+                f"the head in {folder} has a vocab_projector.weight of its own; heads here share "
+                "the matrix of the word embeddings."
+            )
+    return whole.head
 
 
 def _check_encoder(model: DistilBertModelWithHeads, found: Checkpoint, folder: Path) -> None:

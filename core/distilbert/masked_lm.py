@@ -22,7 +22,7 @@ from polyhead.encoder import Checkpoint, DistilBertConfig, Encoder
 from polyhead.encoder.resizing import resized_rows
 from polyhead.errors import ConfigError
 from polyhead.model.padded import PaddedBatch, tensor_of
-from polyhead.model.per_row import PerRow
+from polyhead.model.per_row import SetupPerRow
 
 __all__ = ["DistilBertForMaskedLM"]
 
@@ -78,7 +78,7 @@ class DistilBertForMaskedLM(DistilBertWithHead):
         return_dict: bool | None = None,
         *,
         position_ids: Tensor | None = None,
-        adapter_names: PerRow = None,
+        adapter_names: SetupPerRow = None,
     ) -> Any:
         """Runs a padded batch.
 

@@ -6,13 +6,14 @@ from typing import Any, ClassVar
 
 from torch import Tensor
 
+from polyhead.composition import acting
 from polyhead.distilbert.adapters import AdapterTable
 from polyhead.distilbert.outputs import BaseModelOutput
 from polyhead.distilbert.pretrained import DistilBertPreTrainedModel, Wanted
 from polyhead.encoder import DistilBertConfig, Encoder
 from polyhead.model.encoder_pass import EncoderPass, side_adapters
 from polyhead.model.padded import EncodedBatch, PaddedBatch, packed_batch
-from polyhead.model.per_row import PerRow, names_per_row
+from polyhead.model.per_row import SetupPerRow, setups_per_row
 from polyhead.model.reading import Reading
 from polyhead.routing import Plan, Route
 
@@ -56,7 +57,7 @@ class DistilBertModel(DistilBertPreTrainedModel):
         return_dict: bool | None = None,
         *,
         position_ids: Tensor | None = None,
-        adapter_names: PerRow = None,
+        adapter_names: SetupPerRow = None,
     ) -> Any:
         """Runs a padded batch.
 
@@ -92,7 +93,7 @@ class DistilBertModel(DistilBertPreTrainedModel):
         batch: PaddedBatch,
         wanted: Wanted,
         head_mask: Tensor | None = None,
-        adapter_names: PerRow = None,
+        adapter_names: SetupPerRow = None,
     ) -> EncodedBatch:
         """Runs a batch's rows in one packed pass.
 
@@ -106,22 +107,23 @@ class DistilBertModel(DistilBertPreTrainedModel):
             InputError: A token id or position is out of range, or an argument does not fit.
             UnknownAdapterError: A named adapter is not there.
         """
-        names = names_per_row(adapter_names, len(batch.rows), "adapter_names")
-        table = self.adapter_table.table
-        adapters = {name: table.find(name) for name in set(names) if name is not None}
-        sides = side_adapters(adapters)
+        names = setups_per_row(adapter_names, len(batch.rows), "adapter_names")
+        found = {setup: acting(setup, self.adapter_table.table) for setup in set(names)}
+        acts = {setup: own for setup, own in found.items() if own is not None}
+        sides = side_adapters(acts)
         tapped = [None if name in sides else name for name in names]
         # in training, equal rows shall differ by their dropout
         plan = Plan.of(batch.rows, tapped, share_rows=not self.training)
-        embeddings = self.encoder.word_embeddings.weight
+        embeddings, route = self.encoder.word_embeddings.weight, Route(plan, acts)
         output = self.encoder(
             packed_batch(plan, batch.embeds, embeddings),
-            Route(plan, adapters),
+            route,
+            embeddings_tap=route.embeddings,
             keep_layers=wanted.hidden_states or bool(sides),
             keep_attentions=wanted.attentions,
             head_mask=head_mask,
         )
-        done = EncoderPass(plan, output, names, sides, embeddings)
+        done = EncoderPass(plan, output, names, sides, embeddings, route.inverses)
         rows = Reading(range(len(names)), self.encoder.config.n_layers, wanted.hidden_states)
         [hidden] = done.hidden([rows])
         return EncodedBatch(hidden, batch.mask.to(self.device), output, plan.place)

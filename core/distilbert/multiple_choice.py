@@ -16,7 +16,7 @@ from polyhead.distilbert.head_loading import new_head
 from polyhead.distilbert.outputs import MultipleChoiceModelOutput
 from polyhead.distilbert.with_head import DistilBertWithHead
 from polyhead.model.padded import PaddedBatch, tensor_of
-from polyhead.model.per_row import PerRow, names_per_row
+from polyhead.model.per_row import SetupPerRow, setups_per_row
 
 __all__ = ["DistilBertForMultipleChoice"]
 
@@ -46,7 +46,7 @@ class DistilBertForMultipleChoice(DistilBertWithHead):
         return_dict: bool | None = None,
         *,
         position_ids: Tensor | None = None,
-        adapter_names: PerRow = None,
+        adapter_names: SetupPerRow = None,
     ) -> Any:
         """Runs a padded batch of examples.
 
@@ -74,7 +74,7 @@ class DistilBertForMultipleChoice(DistilBertWithHead):
             input_ids, attention_mask, inputs_embeds, position_ids, always=True
         )
         n_examples = len(batch.rows) // n_choices
-        names = names_per_row(adapter_names, n_examples, "adapter_names")
+        names = setups_per_row(adapter_names, n_examples, "adapter_names")
         wanted = self._wanted(output_attentions, output_hidden_states, return_dict)
         encoded = self.distilbert.encode(
             batch, wanted, head_mask, [name for name in names for _ in range(n_choices)]

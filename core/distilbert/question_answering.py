@@ -18,7 +18,7 @@ from polyhead.distilbert.outputs import QuestionAnsweringModelOutput
 from polyhead.distilbert.with_head import DistilBertWithHead
 from polyhead.errors import ConfigError, InputError
 from polyhead.model.padded import EncodedBatch, PaddedBatch, tensor_of
-from polyhead.model.per_row import PerRow
+from polyhead.model.per_row import SetupPerRow
 
 __all__ = ["DistilBertForQuestionAnswering"]
 
@@ -50,7 +50,7 @@ class DistilBertForQuestionAnswering(DistilBertWithHead):
         return_dict: bool | None = None,
         *,
         position_ids: Tensor | None = None,
-        adapter_names: PerRow = None,
+        adapter_names: SetupPerRow = None,
     ) -> Any:
         """Runs a padded batch.
 

@@ -17,7 +17,7 @@ from polyhead.distilbert.outputs import SequenceClassifierOutput
 from polyhead.distilbert.with_head import DistilBertWithHead
 from polyhead.encoder.config_types import ProblemType
 from polyhead.model.padded import PaddedBatch, tensor_of
-from polyhead.model.per_row import PerRow
+from polyhead.model.per_row import SetupPerRow
 
 __all__ = ["DistilBertForSequenceClassification"]
 
@@ -59,7 +59,7 @@ class DistilBertForSequenceClassification(DistilBertWithHead):
         return_dict: bool | None = None,
         *,
         position_ids: Tensor | None = None,
-        adapter_names: PerRow = None,
+        adapter_names: SetupPerRow = None,
     ) -> Any:
         """Runs a padded batch.
 

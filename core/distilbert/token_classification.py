@@ -15,7 +15,7 @@ from polyhead.distilbert.head_loading import label_names, new_head
 from polyhead.distilbert.outputs import TokenClassifierOutput
 from polyhead.distilbert.with_head import DistilBertWithHead
 from polyhead.model.padded import PaddedBatch, tensor_of
-from polyhead.model.per_row import PerRow
+from polyhead.model.per_row import SetupPerRow
 
 __all__ = ["DistilBertForTokenClassification"]
 
@@ -45,7 +45,7 @@ class DistilBertForTokenClassification(DistilBertWithHead):
         return_dict: bool | None = None,
         *,
         position_ids: Tensor | None = None,
-        adapter_names: PerRow = None,
+        adapter_names: SetupPerRow = None,
     ) -> Any:
         """Runs a padded batch.
 

@@ -38,6 +38,7 @@ __all__ = ["DEFAULT_PLUGINS", "Host", "host"]
 
 DEFAULT_PLUGINS: Final = (
     "polyhead.adapters.builtin",
+    "polyhead.composition.builtin",
     "polyhead.heads.builtin",
     "polyhead.encoder.backbones",
 )

@@ -28,6 +28,7 @@ class ModelOutput:
         modules: The heads that were asked, by name.
         outputs: Each head's output for its own rows, in the order of the batch.
         losses: Each head's mean loss over its own rows; empty without labels.
+        penalties: What adapters add to the loss, such as AdapterFusion's regulariser.
     """
 
     encoded: EncodedBatch
@@ -35,6 +36,7 @@ class ModelOutput:
     modules: Mapping[str, Head]
     outputs: Mapping[str, HeadOutput]
     losses: Mapping[str, Tensor]
+    penalties: tuple[Tensor, ...] = ()
 
     @cached_property
     def last_hidden_state(self) -> Tensor:
@@ -53,8 +55,10 @@ class ModelOutput:
 
     @property
     def loss(self) -> Tensor | None:
-        """The sum of the heads' losses, or None without labels. Shape: ()."""
-        return torch.stack(list(self.losses.values())).sum() if self.losses else None
+        """The sum of the heads' losses and the penalties; None without labels. Shape: ()."""
+        if not self.losses:
+            return None
+        return torch.stack([*self.losses.values(), *self.penalties]).sum()
 
     @property
     def logits(self) -> Tensor:

@@ -10,6 +10,15 @@ import torch
 from torch import nn
 
 from polyhead.artifact import BackboneInfo
+from polyhead.composition import (
+    AdapterSetup,
+    acting,
+    acting_of,
+    check_taps,
+    fuses_in,
+    fusion_of,
+    names_of,
+)
 from polyhead.contracts import (
     Adapter,
     AdapterConfig,
@@ -28,6 +37,8 @@ from polyhead.errors import (
     UnknownHeadError,
     UnknownTaskError,
 )
+from polyhead.model.adapter_table import AdapterTable
+from polyhead.model.encoder_view import View
 from polyhead.model.table import ModuleTable
 from polyhead.model.task import Task
 from polyhead.model.unset import UNSET, Unset
@@ -65,9 +76,9 @@ class ModelParts(nn.Module):
         self.backbone = BackboneInfo(
             name=name, fingerprint=encoder.fingerprint(), shape=encoder.config.shape
         )
-        self._adapters: ModuleTable[Adapter] = ModuleTable("adapter", UnknownAdapterError)
+        self._adapters = AdapterTable()
         self._heads: ModuleTable[Head] = ModuleTable("head", UnknownHeadError)
-        self._own_adapters: dict[str, str | None] = {}
+        self._own_adapters: dict[str, AdapterSetup] = {}
         self._tasks: dict[str, Task] = {}
         self.eval()
 
@@ -90,6 +101,11 @@ class ModelParts(nn.Module):
     def adapters(self) -> Mapping[str, Adapter]:
         """The adapters by name; a live view."""
         return self._adapters.view
+
+    @property
+    def adapter_table(self) -> AdapterTable:
+        """The adapters as they are looked up, with the error that lists what there is."""
+        return self._adapters
 
     @property
     def heads(self) -> Mapping[str, Head]:
@@ -115,44 +131,67 @@ class ModelParts(nn.Module):
             ConfigError: The config is not understood or does not fit the encoder.
         """
         self._adapters.check_new(name)
-        self._adapters.add(name, self._fitted(self._new_adapter(config)))
+        self._adapters.add(name, self._new_adapter(config))
+
+    def adapters_of(self, setup: AdapterSetup) -> dict[str, Adapter]:
+        """The adapters that act where a call names `setup`, and those that they fuse.
+
+        Raises:
+            UnknownAdapterError: One of them is not there.
+            ConfigError: There are several fusions of the adapters that a Fuse names.
+        """
+        found = {name: self._adapters.find(name) for name in names_of(setup)}
+        for block in fuses_in(setup):
+            name = fusion_of(block, self._adapters)
+            found[name] = self._adapters.find(name)
+        fused = [part for name in found for part in self._adapters.fusions.get(name, ())]
+        return found | {name: self._adapters.find(name) for name in fused}
 
     def delete_adapter(self, name: str) -> None:
         """Removes an adapter.
 
         Raises:
             UnknownAdapterError: There is none of that name.
-            InputError: A task uses it.
+            InputError: A task or a fusion uses it.
         """
         self._adapters.find(name)
-        users = [task.name for task in tuple(self._tasks.values()) if task.adapter == name]
+        tasks = tuple(self._tasks.values())
+        users = [task.name for task in tasks if name in names_of(task.adapter)]
         if users:
             raise InputError(
                 f"the adapter {name!r} is used by the task {users[0]!r}; delete the task first "
                 f"with model.delete_task({users[0]!r})."
             )
+        fusions = [own for own, fused in tuple(self._adapters.fusions.items()) if name in fused]
+        if fusions:
+            raise InputError(
+                f"the adapter {name!r} is fused by {fusions[0]!r}; delete that one first with "
+                f"model.delete_adapter({fusions[0]!r})."
+            )
         self._adapters.remove(name)
 
     def add_head(
-        self, name: str, config: HeadConfig, *, adapter: str | Unset | None = UNSET
+        self, name: str, config: HeadConfig, *, adapter: AdapterSetup | Unset = UNSET
     ) -> None:
         """Adds a head with fresh weights.
 
         Args:
             name: For calls, and for the file it is saved to.
             config: Its configuration; the class tells its kind.
-            adapter: The head's own adapter, used when a call names none: a name, or None for the
-                bare encoder. When not given, the adapter that has the head's name.
+            adapter: The head's own adapter, used when a call names none: a name, several put
+                together, or None for the bare encoder. When not given, the adapter that has the
+                head's name.
 
         Raises:
             InvalidNameError: It cannot be a name.
             NameTakenError: There is a head of that name.
             UnknownAdapterError: `adapter` names none.
-            ConfigError: The config belongs to no registered kind.
+            ConfigError: The config belongs to no registered kind, or the adapters cannot be put
+                together so.
         """
         self._heads.check_new(name)
-        if adapter is not UNSET and adapter is not None:
-            self._adapters.find(adapter)
+        if adapter is not UNSET:
+            self._check_setup(adapter)
         self._heads.add(name, self._fitted(self._new_head(config)))
         if adapter is not UNSET:
             self._own_adapters[name] = adapter
@@ -192,7 +231,7 @@ class ModelParts(nn.Module):
         *,
         head: HeadConfig,
         adapter: str | AdapterConfig | None = "seq_bn",
-        share_adapter: str | None = None,
+        share_adapter: AdapterSetup = None,
         text: TextSettings | None = None,
     ) -> Task:
         """Adds a head and its adapter, with fresh weights, under one name.
@@ -201,8 +240,8 @@ class ModelParts(nn.Module):
             name: Of the task, its head and its adapter.
             head: The head's configuration.
             adapter: The adapter's configuration or config string, or None for the bare encoder.
-            share_adapter: In place of `adapter`, the name of one that is there: tasks that share an
-                adapter share the whole pass through the encoder.
+            share_adapter: In place of `adapter`, the name of one that is there, or several put
+                together: tasks that share an adapter share the whole pass through the encoder.
             text: How the task's texts are read; when None, as the kind of head recommends, or as
                 many tokens as the encoder takes where those are fewer.
 
@@ -210,14 +249,15 @@ class ModelParts(nn.Module):
             InvalidNameError: It cannot be a name.
             NameTakenError: There is a task, head or adapter of that name.
             UnknownAdapterError: `share_adapter` names none.
-            ConfigError: A config is not understood or does not fit the encoder.
+            ConfigError: A config is not understood or does not fit the encoder, or adapters cannot
+                be put together so.
         """
         self._check_new_task(name)
         new_head = self._new_head(head)
         text = self._fitting_text(text, new_head.recipe.text)
         new_adapter = None
         if share_adapter is not None:
-            self._adapters.find(share_adapter)
+            self._check_setup(share_adapter)
         elif adapter is not None:
             new_adapter = self._new_adapter(adapter)
         return self._put_task(name, new_head, new_adapter, share_adapter, text)
@@ -225,7 +265,7 @@ class ModelParts(nn.Module):
     def delete_task(self, name: str) -> None:
         """Removes a task with its head, and its own adapter unless something else uses it.
 
-        An adapter that the task only shares stays.
+        Adapters that the task only shares stay.
 
         Raises:
             UnknownTaskError: There is none of that name.
@@ -255,8 +295,24 @@ class ModelParts(nn.Module):
         return super().load_state_dict({**state_dict, **own}, strict=strict, assign=assign)
 
     def _new_adapter(self, config: str | AdapterConfig) -> Adapter:
+        """An adapter with fresh weights, where and as the encoder's are."""
         resolved = registry().adapter_config(config)
-        return registry().adapter_for(resolved)(resolved, self.shape)
+        adapter = self._fitted(registry().adapter_for(resolved)(resolved, self.shape))
+        check_taps(acting_of(adapter, self._adapters), self.shape.n_layers)
+        with torch.no_grad():
+            adapter.initialise(View(self.encoder, self.tokenizer))
+        return adapter
+
+    def _check_setup(self, setup: AdapterSetup) -> None:
+        """Refuses what a call could not name.
+
+        Raises:
+            UnknownAdapterError: An adapter is not there.
+            ConfigError: They cannot be put together so.
+        """
+        found = acting(setup, self._adapters)
+        if found is not None:
+            check_taps(found, self.shape.n_layers)
 
     def _new_head(self, config: HeadConfig) -> Head:
         if not isinstance(config, HeadConfig):
@@ -291,12 +347,17 @@ class ModelParts(nn.Module):
         self._heads.check_new(name)
 
     def _put_task(
-        self, name: str, head: Head, adapter: Adapter | None, shared: str | None, text: TextSettings
+        self,
+        name: str,
+        head: Head,
+        adapter: Adapter | None,
+        shared: AdapterSetup,
+        text: TextSettings,
     ) -> Task:
         """Registers the parts of a task: all of them or none."""
         head = self._fitted(head)
         if adapter is not None:
-            self._adapters.add(name, self._fitted(adapter))
+            self._adapters.add(name, adapter)
         try:
             self._heads.add(name, head)
         except NameTakenError:
@@ -308,18 +369,21 @@ class ModelParts(nn.Module):
         self._tasks[name] = task
         return task
 
-    def _used_adapters(self) -> set[str | None]:
-        """The adapters that a head uses by itself, or a task."""
-        own = {self._own_adapters.get(head, head) for head in tuple(self._heads.view)}
-        return own | {task.adapter for task in tuple(self._tasks.values())}
+    def _used_adapters(self) -> set[str]:
+        """The adapters that a head uses by itself, a task, or a fusion."""
+        setups = [self._own_adapters.get(head, head) for head in tuple(self._heads.view)]
+        setups += [task.adapter for task in tuple(self._tasks.values())]
+        used = {name for setup in setups for name in names_of(setup)}
+        return used.union(*tuple(self._adapters.fusions.values()))
 
-    def _own_adapter(self, head: str) -> str | None:
-        """The adapter that a head uses when the call names none."""
+    def _own_adapter(self, head: str) -> AdapterSetup:
+        """What acts on a head's rows when the call names no adapter."""
         adapter = self._own_adapters.get(head, head)
-        if adapter is not None and adapter not in self._adapters.view:
+        absent = [name for name in names_of(adapter) if name not in self._adapters.view]
+        if absent:
             self._heads.find(head)
             raise UnknownAdapterError(
-                adapter,
+                absent[0],
                 self._adapters.view,
                 f"The head {head!r} has no adapter of its own here; pass adapter_names=..., None "
                 "for the bare encoder.",

@@ -9,6 +9,7 @@ from typing import Final
 import torch
 
 from polyhead.batch import Row
+from polyhead.composition import AdapterSetup
 from polyhead.contracts import Encoded, Example, Head, HeadOutput, Prediction
 from polyhead.errors import InputError
 from polyhead.model.checked_heads import decoded_by
@@ -28,13 +29,13 @@ class HeadCall:
     Attributes:
         head: The head's name.
         rows: Its rows.
-        adapters: Each row's adapter, or None for the bare encoder.
+        adapters: Each row's adapter, several put together, or None for the bare encoder.
         row_counts: How many rows each example has; one each when None.
     """
 
     head: str
     rows: tuple[Row, ...]
-    adapters: tuple[str | None, ...]
+    adapters: tuple[AdapterSetup, ...]
     row_counts: tuple[int, ...] | None = None
 
     @classmethod

@@ -17,6 +17,7 @@ from polyhead.errors import ContractError, PolyheadError
 from polyhead.registry import registry
 
 if TYPE_CHECKING:
+    from polyhead.composition import AdapterSetup
     from polyhead.contracts import SideAdapter
 
 __all__ = ["PickedRows", "SideReads", "unread"]
@@ -72,7 +73,10 @@ class SideReads:
     """
 
     def __init__(
-        self, layers: Sequence[Tensor], packing: Packing, adapters: Mapping[str, SideAdapter]
+        self,
+        layers: Sequence[Tensor],
+        packing: Packing,
+        adapters: Mapping[AdapterSetup, SideAdapter],
     ) -> None:
         """Prepares to read.
 
@@ -85,9 +89,9 @@ class SideReads:
         self._packing = packing
         self._adapters = adapters
         self._rows: dict[tuple[int, ...], PickedRows] = {}
-        self._read: dict[tuple[str, int], tuple[PickedRows, Tensor]] = {}
+        self._read: dict[tuple[AdapterSetup, int], tuple[PickedRows, Tensor]] = {}
 
-    def read(self, wanted: Mapping[tuple[str, int], Sequence[int]]) -> None:
+    def read(self, wanted: Mapping[tuple[AdapterSetup, int], Sequence[int]]) -> None:
         """Runs every adapter that is wanted.
 
         Args:
@@ -96,7 +100,7 @@ class SideReads:
         Raises:
             ContractError: An adapter fails, or returns something of another shape or type.
         """
-        together: dict[tuple[tuple[int, ...], int, type], list[str]] = {}
+        together: dict[tuple[tuple[int, ...], int, type], list[AdapterSetup]] = {}
         for (name, depth), places in wanted.items():
             key = tuple(sorted(places)), depth, type(self._adapters[name])
             together.setdefault(key, []).append(name)
@@ -106,7 +110,7 @@ class SideReads:
             for name, output in zip(names, outputs, strict=True):
                 self._read[name, depth] = rows, output
 
-    def result(self, name: str, depth: int) -> tuple[PickedRows, Tensor]:
+    def result(self, name: AdapterSetup, depth: int) -> tuple[PickedRows, Tensor]:
         """The rows that an adapter read at a depth, and what it made of them, (N, D)."""
         return self._read[name, depth]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from polyhead.composition import AdapterSetup
 from polyhead.contracts import TextSettings
 
 __all__ = ["Task"]
@@ -16,11 +17,11 @@ class Task:
     Attributes:
         name: The task's name.
         head: The name of its head.
-        adapter: The name of its adapter, or None for the bare encoder.
+        adapter: The name of its adapter, several put together, or None for the bare encoder.
         text: How its texts are read.
     """
 
     name: str
     head: str
-    adapter: str | None
+    adapter: AdapterSetup
     text: TextSettings = field(default_factory=TextSettings)

@@ -6,14 +6,15 @@ row by row, and many threads call one model at once.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self, overload
 
 from torch import Tensor
 
 from polyhead.batch import Row
-from polyhead.contracts import Example, Head, HeadOutput, Prediction
+from polyhead.composition import Acting, AdapterSetup, acting
+from polyhead.contracts import Adapter, Example, Head, HeadOutput, Prediction
 from polyhead.encoder import DistilBertConfig, Encoder, EncoderOutput, HubOptions, load_encoder
 from polyhead.errors import InputError, shown
 from polyhead.model.activation_cache import ActivationCache
@@ -23,7 +24,7 @@ from polyhead.model.encoder_pass import EncoderPass, side_adapters
 from polyhead.model.loading import find_checkpoint
 from polyhead.model.output import ModelOutput
 from polyhead.model.padded import EncodedBatch, PaddedBatch, packed_batch
-from polyhead.model.per_row import PerRow, names_per_row
+from polyhead.model.per_row import PerRow, SetupPerRow, names_per_row, setups_per_row
 from polyhead.model.prediction import HeadCall, Question, answer, as_list
 from polyhead.model.reading import Reading
 from polyhead.model.task import Task
@@ -86,7 +87,7 @@ class DistilBertModelWithHeads(DocumentedModel):
         *,
         head_mask: Tensor | None = None,
         inputs_embeds: Tensor | None = None,
-        adapter_names: PerRow | Unset = UNSET,
+        adapter_names: SetupPerRow | Unset = UNSET,
         head: PerRow | Unset = UNSET,
         labels: Labels | None = None,
         start_positions: Tensor | None = None,
@@ -105,8 +106,9 @@ class DistilBertModelWithHeads(DocumentedModel):
                 all layers, or (L, H).
             inputs_embeds: In place of `input_ids` and their word embeddings. Shape: (B, T, D) or
                 (E, C, T, D).
-            adapter_names: For all rows or one a row: an adapter's name, or None for the bare
-                encoder. When not given, each head's own adapter.
+            adapter_names: For all rows or one a row: an adapter's name, several put together, such
+                as Stack("a", "b"), or None for the bare encoder. When not given, each head's own
+                adapter.
             head: For all rows or one a row: a head's name, or None for hidden states only. When not
                 given, the model's only head; none where it has none.
             labels: For the loss: a tensor for a single head, a list with one label a row, or a dict
@@ -161,7 +163,8 @@ class DistilBertModelWithHeads(DocumentedModel):
             }
         mask = batch.mask.to(self.device)
         encoded = EncodedBatch(hidden, mask, done.output, done.plan.place)
-        return ModelOutput(encoded, row_heads, heads, outputs, losses)
+        penalties = self._penalties(row_adapters) if losses else ()
+        return ModelOutput(encoded, row_heads, heads, outputs, losses, penalties)
 
     def compute(
         self, calls: Sequence[HeadCall], cache: ActivationCache | None = None
@@ -292,17 +295,17 @@ class DistilBertModelWithHeads(DocumentedModel):
         return names_per_row(head, n_rows, "head")
 
     def _row_adapters(
-        self, adapters: PerRow | Unset, row_heads: Sequence[str | None]
-    ) -> tuple[str | None, ...]:
+        self, adapters: SetupPerRow | Unset, row_heads: Sequence[str | None]
+    ) -> tuple[AdapterSetup, ...]:
         if adapters is not UNSET:
-            return names_per_row(adapters, len(row_heads), "adapter_names")
+            return setups_per_row(adapters, len(row_heads), "adapter_names")
         own = {head: None if head is None else self._own_adapter(head) for head in set(row_heads)}
         return tuple(own[head] for head in row_heads)
 
     def _encode(
         self,
         rows: Sequence[Row],
-        row_adapters: Sequence[str | None],
+        row_adapters: Sequence[AdapterSetup],
         embeds: Tensor | None = None,
         *,
         depth: int,
@@ -311,27 +314,41 @@ class DistilBertModelWithHeads(DocumentedModel):
         **options: Any,
     ) -> EncoderPass:
         """Runs rows through the encoder; `options` are arguments of `Encoder.forward`."""
-        adapters = {
-            name: self._adapters.find(name) for name in set(row_adapters) if name is not None
-        }
-        sides = side_adapters(adapters)
+        found = self._acting(row_adapters)
+        sides = side_adapters(found)
         tapped = [None if name in sides else name for name in row_adapters]
         embeddings = self.encoder.word_embeddings.weight
         options["keep_layers"] = keep_layers or bool(sides) or cache is not None
 
         def encode(plan: Plan, depth: int) -> EncoderOutput:
-            packed, route = packed_batch(plan, embeds, embeddings), Route(plan, adapters)
-            output: EncoderOutput = self.encoder(packed, route, depth=depth, **options)
+            packed, route = packed_batch(plan, embeds, embeddings), Route(plan, found)
+            output: EncoderOutput = self.encoder(
+                packed, route, embeddings_tap=route.embeddings, depth=depth, **options
+            )
             return output
 
         plan = Plan.of(rows, tapped)
         output = encode(plan, depth) if cache is None else cache.output(plan, depth, encode)
-        return EncoderPass(plan, output, row_adapters, sides, embeddings)
+        inverses = Route(plan, found).inverses
+        return EncoderPass(plan, output, row_adapters, sides, embeddings, inverses)
+
+    def _penalties(self, setups: Iterable[AdapterSetup]) -> tuple[Tensor, ...]:
+        """What the adapters of some rows add to the loss, each once."""
+        adapters: dict[str, Adapter] = {}
+        for setup in dict.fromkeys(setups):
+            adapters |= self.adapters_of(setup)
+        found = [adapter.penalty() for adapter in adapters.values()]
+        return tuple(penalty for penalty in found if penalty is not None)
+
+    def _acting(self, setups: Iterable[AdapterSetup]) -> dict[AdapterSetup, Acting]:
+        """What acts on the rows of each setup."""
+        found = {setup: acting(setup, self._adapters) for setup in set(setups)}
+        return {setup: acts for setup, acts in found.items() if acts is not None}
 
     def _question(self, task: Task, values: Sequence[object], tokenizer: Tokenizer) -> Question:
         head = self._heads.find(task.head)
-        adapter = None if task.adapter is None else self._adapters.find(task.adapter)
-        if head.training or (adapter is not None and adapter.training):
+        parts = [head, *self.adapters_of(task.adapter).values()]
+        if any(part.training for part in parts):
             raise InputError(
                 f"the task {task.name!r} is in training mode, where dropout makes answers random; "
                 "call model.eval() first."

@@ -67,10 +67,10 @@ class TaskSource(Source):
         return None if self._task is None else self._model.heads[self._task.head]
 
     @property
-    def adapter(self) -> Adapter | None:
-        """The task's, or None for the bare encoder."""
-        name = None if self._task is None else self._task.adapter
-        return None if name is None else self._model.adapters[name]
+    def adapters(self) -> Sequence[Adapter]:
+        """Those that act on the task's rows; none for the bare encoder."""
+        setup = None if self._task is None else self._task.adapter
+        return tuple(self._model.adapters_of(setup).values())
 
     @property
     def vocabulary(self) -> TaskVocabulary:
@@ -112,7 +112,7 @@ class TaskSource(Source):
     @property
     def is_training(self) -> bool:
         """Whether the head or the adapter is in training mode."""
-        return any(part.training for part in (self.head, self.adapter) if part is not None)
+        return any(part.training for part in (self.head, *self.adapters) if part is not None)
 
     @property
     def defaults(self) -> Mapping[str, Any]:

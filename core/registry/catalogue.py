@@ -14,7 +14,7 @@ from polyhead.host import PluginRecord, Shelf
 __all__ = ["Catalogue"]
 
 # what a config string can start with, and a command line needs no quotes for
-_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*")
 
 
 class Catalogue:
@@ -31,7 +31,7 @@ class Catalogue:
     def __init__(self) -> None:
         self.heads: Shelf[type[Head]] = Shelf("head")
         self.adapters: Shelf[type[Adapter]] = Shelf("adapter")
-        self.presets: Shelf[AdapterConfig] = Shelf("preset")
+        self.presets: Shelf[AdapterConfig | str] = Shelf("preset")
         self.backbones: Shelf[NamedBackbone] = Shelf("backbone")
         self.registrars: Mapping[str, Callable[[PluginRecord, Any], None]] = {
             "polyhead_register_heads": self._add_head,
@@ -50,7 +50,7 @@ class Catalogue:
         _check_meaning(cls.kind, self.presets, record)
         self.adapters.add(cls.kind, cls, record)
         for name, config in cls.presets.items():
-            if type(config) is not cls.Config:
+            if type(config) is not cls.Config and not isinstance(config, str):
                 raise ContractError(f"the preset {name!r} of {cls.__qualname__} is not its Config.")
             _check_name(name, f"a preset of {cls.__qualname__}")
             _check_meaning(name, self.adapters, record)
@@ -96,8 +96,8 @@ def _check_config(cls: type[Head | Adapter], shelf: Shelf[Any]) -> None:
 def _check_name(name: object, what: str) -> None:
     if not isinstance(name, str) or _NAME.fullmatch(name) is None:
         raise ContractError(
-            f"{what} cannot be {shown(name)}: use letters, digits, '_', '.' and '-', the first "
-            "one a letter or digit."
+            f"{what} cannot be {shown(name)}: use letters, digits, '_', '.', '+' and '-', the "
+            "first one a letter or digit."
         )
 
 

@@ -17,6 +17,7 @@ from polyhead.contracts import (
     HeadConfig,
     NamedBackbone,
     parse_config_string,
+    union_parts,
     validate_config,
 )
 from polyhead.errors import ConfigError, UnknownBackboneError, UnknownKindError
@@ -27,6 +28,7 @@ __all__ = ["Registry", "registry"]
 
 _BUILTIN: Final = 1
 _EVERYTHING: Final = 2
+_UNION: Final = "union"
 
 T = TypeVar("T")
 
@@ -72,7 +74,13 @@ class Registry:
     def adapter_presets(self) -> dict[str, AdapterConfig]:
         """The adapter configurations that have a name, by name."""
         self._load_all()
-        return self._presets.undisputed()
+        found = {}
+        for name, config in self._presets.undisputed().items():
+            try:
+                found[name] = self._preset(config)
+            except (UnknownKindError, ConfigError):  # a part of it comes from a plugin that is off
+                continue
+        return found
 
     def backbones(self) -> list[NamedBackbone]:
         """The named backbones, sorted by name."""
@@ -118,7 +126,7 @@ class Registry:
 
         Args:
             spec: A configuration, or a config string: a preset's or kind's name, and the fields
-                that differ in brackets.
+                that differ in brackets; or several with '|' between them, a union.
 
         Raises:
             UnknownKindError: No preset and no kind of that name.
@@ -131,10 +139,12 @@ class Registry:
                 "an adapter config is a config string or an AdapterConfig, not "
                 f"{type(spec).__name__}."
             )
+        if "|" in spec and len(parts := union_parts(spec)) > 1:
+            return validate_config(self.adapter(_UNION).Config, {"parts": parts}, f"{spec!r}")
         name, fields = parse_config_string(spec)
         preset = self._search(self._presets, name)
         if preset is not None:
-            base = preset.value
+            base = self._preset(preset.value)
             return validate_config(
                 type(base), {**base.model_dump(), **fields}, f"adapter preset {name!r}"
             )
@@ -143,6 +153,10 @@ class Registry:
             self._load_all()
             raise self._unknown("adapter", name, {*self._presets.names(), *self._adapters.names()})
         return validate_config(kind.value.Config, fields, f"adapter kind {name!r}")
+
+    def _preset(self, config: AdapterConfig | str) -> AdapterConfig:
+        """A preset's configuration; a string is read when it is needed, since it names others."""
+        return self.adapter_config(config) if isinstance(config, str) else config
 
     def head_spec(self, spec: str) -> tuple[type[Head], dict[str, Any]]:
         """The head class and the options of a config string such as `classification[layers=1]`.

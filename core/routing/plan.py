@@ -18,6 +18,8 @@ from polyhead.batch import Packed, Packing, Row
 if TYPE_CHECKING:
     import torch
 
+    from polyhead.composition import AdapterSetup
+
 __all__ = ["Plan", "Segment"]
 
 
@@ -26,12 +28,12 @@ class Segment:
     """Neighbouring rows with the same adapter.
 
     Attributes:
-        adapter: Its name, or None for the bare encoder.
+        adapter: Its name, several put together, or None for the bare encoder.
         start: Its first row.
         stop: The row behind its last.
     """
 
-    adapter: str | None
+    adapter: AdapterSetup
     start: int
     stop: int
 
@@ -54,7 +56,7 @@ class Plan:
 
     @classmethod
     def of(
-        cls, rows: Sequence[Row], adapters: Sequence[str | None], *, share_rows: bool = True
+        cls, rows: Sequence[Row], adapters: Sequence[AdapterSetup], *, share_rows: bool = True
     ) -> Plan:
         """The plan for `rows`, each under the adapter at its place in `adapters`.
 
@@ -85,7 +87,7 @@ class Plan:
         )
 
     @cached_property
-    def adapters(self) -> tuple[str | None, ...]:
+    def adapters(self) -> tuple[AdapterSetup, ...]:
         """The adapter of each distinct row, or None for the bare encoder."""
         return tuple(
             segment.adapter for segment in self.segments for _ in range(segment.start, segment.stop)
@@ -110,7 +112,7 @@ class Plan:
         return Packed.of(self.rows, device)
 
 
-def _segments(adapters: Sequence[str | None]) -> tuple[Segment, ...]:
+def _segments(adapters: Sequence[AdapterSetup]) -> tuple[Segment, ...]:
     segments = []
     start = 0
     for adapter, group in groupby(adapters):

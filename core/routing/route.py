@@ -4,15 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
-import torch
-from torch import Tensor
-
-from polyhead.contracts import NO_TAPS, Adapter, LayerTaps, SublayerTap
+from polyhead.contracts import NO_TAPS, PROJECTIONS, EmbeddingsTap, LayerTaps
+from polyhead.routing.segmented import (
+    SegmentedEmbeddings,
+    SegmentedPrefix,
+    SegmentedProjection,
+    SegmentedSublayer,
+    SegmentedTokens,
+)
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from polyhead.batch import Packing
+    from polyhead.composition import Acting, AdapterSetup
     from polyhead.routing.plan import Plan, Segment
 
 __all__ = ["Route"]
@@ -24,53 +32,65 @@ class Route:
 
     Attributes:
         plan: The batch's rows and segments.
-        adapters: The adapters that the segments name.
+        acting: What acts on the rows of each setup that the segments name.
     """
 
     plan: Plan
-    adapters: Mapping[str, Adapter]
+    acting: Mapping[AdapterSetup, Acting]
 
     def __call__(self, layer: int) -> LayerTaps:
         """The taps of `layer` for the whole batch."""
         taps = [self._taps(segment, layer) for segment in self.plan.segments]
         if all(tap is NO_TAPS for tap in taps):
             return NO_TAPS
-        return LayerTaps(
-            attention=self._joined([tap.attention for tap in taps]),
-            ffn=self._joined([tap.ffn for tap in taps]),
-        )
-
-    def _taps(self, segment: Segment, layer: int) -> LayerTaps:
-        return NO_TAPS if segment.adapter is None else self.adapters[segment.adapter].taps(layer)
-
-    def _joined(self, taps: list[SublayerTap | None]) -> SublayerTap | None:
-        """One tap for the batch out of one a segment; None where none of them acts."""
-        if all(tap is None for tap in taps):
-            return None
         if len(taps) == 1:
             return taps[0]
-        return _SegmentedTap(tuple(zip(self.plan.segments, taps, strict=True)))
+        sites = {}
+        for site, join in _JOINS.items():
+            found = tuple(getattr(tap, site) for tap in taps)
+            if any(tap is not None for tap in found):
+                sites[site] = join(self.plan.segments, found)
+        return LayerTaps(**sites)
+
+    @cached_property
+    def embeddings(self) -> EmbeddingsTap | None:
+        """What acts between the embeddings and the first layer."""
+        taps = tuple(
+            None if found is None else found.embeddings_tap()
+            for found in map(self._acting, self.plan.segments)
+        )
+        if all(tap is None for tap in taps):
+            return None
+        return taps[0] if len(taps) == 1 else SegmentedEmbeddings(self.plan.segments, taps)
+
+    @cached_property
+    def inverses(self) -> tuple[Callable[[Tensor, Packing], Tensor] | None, ...] | None:
+        """For each row what maps back what its adapter made of the embeddings, or None.
+
+        None where no adapter does.
+        """
+        found: list[Callable[[Tensor, Packing], Tensor] | None] = []
+        for segment in self.plan.segments:
+            acting = self._acting(segment)
+            tap = None if acting is None else acting.embeddings_tap()
+            maps = tap is not None and type(tap).inverted is not EmbeddingsTap.inverted
+            inverse = tap.inverted if tap is not None and maps else None
+            found += [inverse] * (segment.stop - segment.start)
+        return tuple(found) if any(found) else None
+
+    def _taps(self, segment: Segment, layer: int) -> LayerTaps:
+        found = self._acting(segment)
+        return NO_TAPS if found is None else found.taps(layer)
+
+    def _acting(self, segment: Segment) -> Acting | None:
+        return None if segment.adapter is None else self.acting[segment.adapter]
 
 
-@dataclass(frozen=True)
-class _SegmentedTap:
-    """Runs each segment's tap on its own rows, and the encoder's own step on the others."""
-
-    parts: tuple[tuple[Segment, SublayerTap | None], ...]
-
-    def __call__(
-        self,
-        output: Tensor,
-        residual: Tensor,
-        norm: Callable[[Tensor], Tensor],
-        packing: Packing,
-    ) -> Tensor:
-        done = []
-        for segment, tap in self.parts:
-            tokens = packing.tokens(segment.start, segment.stop)
-            if tap is None:
-                done.append(norm(output[tokens] + residual[tokens]))
-            else:
-                rows = packing.rows(segment.start, segment.stop)
-                done.append(tap(output[tokens], residual[tokens], norm, rows))
-        return torch.cat(done)
+_JOINS: Mapping[str, Callable[[tuple[Segment, ...], tuple[Any, ...]], Any]] = {
+    **dict.fromkeys(PROJECTIONS, SegmentedProjection),
+    "inner": SegmentedTokens,
+    "output": SegmentedTokens,
+    "prefix": SegmentedPrefix,
+    "attention": SegmentedSublayer,
+    "ffn": SegmentedSublayer,
+}

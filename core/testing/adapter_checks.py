@@ -13,6 +13,7 @@ from polyhead.batch import Packing
 from polyhead.contracts import NO_TAPS, LayerTaps, SideAdapter
 from polyhead.errors import ConfigError
 from polyhead.model import HeadCall
+from polyhead.registry import registry
 from polyhead.testing.adapter_case import AdapterCase
 from polyhead.testing.bench import OTHER, SPARE, SUBJECT, Bench
 from polyhead.testing.case import Config
@@ -36,8 +37,9 @@ class AdapterChecks(AdapterCase):
     def test_its_presets_can_be_built(self) -> None:
         """A preset is a configuration with a name, which people use without reading its fields."""
         shape = self.bench(self.all_configs()[0]).model.shape
-        for name, config in self.adapter.presets.items():
+        for name, preset in self.adapter.presets.items():
             with advising(f"the preset {name!r} of {self.name()} cannot be built."):
+                config = registry().adapter_config(preset)
                 try:
                     self.adapter(config, shape)
                 except ConfigError:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
+    from polyhead.composition import AdapterSetup
     from polyhead.contracts import Encoded
 
 __all__ = ["BatchChecks"]
@@ -52,7 +53,7 @@ class BatchChecks(ConformanceCase):
         )
 
 
-def _alone(bench: Bench, item: Encoded, adapter: str | None) -> dict[str, Tensor]:
+def _alone(bench: Bench, item: Encoded, adapter: AdapterSetup) -> dict[str, Tensor]:
     call = HeadCall(SUBJECT, item.rows, (adapter,) * len(item.rows), (len(item.rows),))
     with torch.inference_mode():
         [output] = bench.model.compute([call])
@@ -60,7 +61,7 @@ def _alone(bench: Bench, item: Encoded, adapter: str | None) -> dict[str, Tensor
 
 
 def _mixed(
-    bench: Bench, encoded: Sequence[Encoded], adapter: str | None
+    bench: Bench, encoded: Sequence[Encoded], adapter: AdapterSetup
 ) -> list[dict[str, Tensor]]:
     """Each example's part of one batch, in which other rows have other adapters and heads."""
     foreign = [row for item in encoded for row in item.rows]

@@ -182,7 +182,7 @@ def test_unknown_keyword_arguments_are_type_errors(model, arguments):
         (["mood"], "has 1 entries for 3 rows"),
         (["mood"] * 4, "has 4 entries for 3 rows"),
         ([], "has 0 entries for 3 rows"),
-        (3, "a name, None, or a list of them with one a row, not int"),
+        (3, "None, or a list of them with one a row, not int"),
         ({"mood"}, "not set"),
         ({"mood": 1}, "not dict"),
         (["mood", 3, None], "not a list with int"),

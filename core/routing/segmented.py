@@ -1,0 +1,149 @@
+"""Taps that run each segment's own tap on its rows, and the encoder's own step on the others."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from polyhead.batch import Packing
+from polyhead.contracts import EmbeddingsTap, Prefixes
+
+if TYPE_CHECKING:
+    from polyhead.contracts import (
+        PrefixTap,
+        Projection,
+        ProjectionTap,
+        SublayerTap,
+        TokenTap,
+    )
+    from polyhead.routing.plan import Segment
+
+__all__ = [
+    "SegmentedEmbeddings",
+    "SegmentedPrefix",
+    "SegmentedProjection",
+    "SegmentedSublayer",
+    "SegmentedTokens",
+]
+
+
+@dataclass(frozen=True)
+class SegmentedSublayer:
+    """A sub-layer's end.
+
+    Attributes:
+        segments: The batch's rows by their adapters.
+        taps: Of each segment; None for the encoder's own step.
+    """
+
+    segments: tuple[Segment, ...]
+    taps: tuple[SublayerTap | None, ...]
+
+    def __call__(
+        self,
+        output: Tensor,
+        residual: Tensor,
+        norm: Callable[[Tensor], Tensor],
+        packing: Packing,
+    ) -> Tensor:
+        """See `SublayerTap`."""
+        done = []
+        for segment, tap in zip(self.segments, self.taps, strict=True):
+            tokens = packing.tokens(segment.start, segment.stop)
+            if tap is None:
+                done.append(norm(output[tokens] + residual[tokens]))
+            else:
+                rows = packing.rows(segment.start, segment.stop)
+                done.append(tap(output[tokens], residual[tokens], norm, rows))
+        return torch.cat(done)
+
+
+@dataclass(frozen=True)
+class SegmentedProjection:
+    """What comes behind a linear layer; attributes as those of SegmentedSublayer."""
+
+    segments: tuple[Segment, ...]
+    taps: tuple[ProjectionTap | None, ...]
+
+    def __call__(
+        self, inputs: Tensor, outputs: Tensor, projection: Projection, packing: Packing
+    ) -> Tensor:
+        """See `ProjectionTap`."""
+        done = []
+        for segment, tap in zip(self.segments, self.taps, strict=True):
+            tokens = packing.tokens(segment.start, segment.stop)
+            if tap is None:
+                done.append(outputs[tokens])
+            else:
+                rows = packing.rows(segment.start, segment.stop)
+                done.append(tap(inputs[tokens], outputs[tokens], projection, rows))
+        return torch.cat(done)
+
+
+@dataclass(frozen=True)
+class SegmentedTokens:
+    """What comes behind a step on each token; attributes as those of SegmentedSublayer."""
+
+    segments: tuple[Segment, ...]
+    taps: tuple[TokenTap | None, ...]
+
+    def __call__(self, values: Tensor, packing: Packing) -> Tensor:
+        """See `TokenTap`."""
+        done = []
+        for segment, tap in zip(self.segments, self.taps, strict=True):
+            own = values[packing.tokens(segment.start, segment.stop)]
+            rows = packing.rows(segment.start, segment.stop)
+            done.append(own if tap is None else tap(own, rows))
+        return torch.cat(done)
+
+
+@dataclass(frozen=True)
+class SegmentedPrefix:
+    """Prefixes of some rows; attributes as those of SegmentedSublayer, one tap at least."""
+
+    segments: tuple[Segment, ...]
+    taps: tuple[PrefixTap | None, ...]
+
+    def __call__(self, inputs: Tensor, packing: Packing) -> Prefixes:
+        """See `PrefixTap`."""
+        found = []
+        for segment, tap in zip(self.segments, self.taps, strict=True):
+            rows = packing.rows(segment.start, segment.stop)
+            tokens = packing.tokens(segment.start, segment.stop)
+            found.append(rows.n_rows if tap is None else tap(inputs[tokens], rows))
+        like = next(part for part in found if isinstance(part, Prefixes))
+        return Prefixes.joined(
+            [part if isinstance(part, Prefixes) else Prefixes.none(part, like) for part in found]
+        )
+
+
+class SegmentedEmbeddings(EmbeddingsTap):
+    """What comes between the embeddings and the first layer."""
+
+    def __init__(
+        self, segments: tuple[Segment, ...], taps: tuple[EmbeddingsTap | None, ...]
+    ) -> None:
+        """Takes the batch's rows by their adapters, and the tap of each segment or None."""
+        self._segments = segments
+        self._taps = taps
+
+    def enter(self, embeddings: Tensor, packing: Packing) -> tuple[Tensor, Packing]:
+        """See `EmbeddingsTap`."""
+        return self._each("enter", embeddings, packing)
+
+    def leave(self, hidden: Tensor, packing: Packing) -> tuple[Tensor, Packing]:
+        """See `EmbeddingsTap`."""
+        return self._each("leave", hidden, packing)
+
+    def _each(self, step: str, values: Tensor, packing: Packing) -> tuple[Tensor, Packing]:
+        parts = []
+        for segment, tap in zip(self._segments, self._taps, strict=True):
+            own = values[packing.tokens(segment.start, segment.stop)]
+            rows = packing.rows(segment.start, segment.stop)
+            parts.append((own, rows) if tap is None else getattr(tap, step)(own, rows))
+        lengths = sum((rows.lengths for _, rows in parts), ())
+        return torch.cat([own for own, _ in parts]), Packing(lengths)
