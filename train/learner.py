@@ -16,7 +16,7 @@ from polyhead.train.encoding import encode_labelled
 from polyhead.train.evaluation import measured
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from torch import Tensor
 
@@ -46,24 +46,42 @@ class Learner:
         primary: The figure by which the best epoch is chosen.
     """
 
-    def __init__(self, model: DistilBertModelWithHeads, task: str, seed: int = 0) -> None:
+    def __init__(
+        self,
+        model: DistilBertModelWithHeads,
+        task: str,
+        seed: int = 0,
+        hold: Collection[str] = (),
+    ) -> None:
         """Finds the task's modules and keeps a copy of their weights.
 
         Args:
             model: It has the task.
             task: The task's name.
             seed: Of what the head draws anew for each step.
+            hold: Names of its adapters that do not learn.
 
         Raises:
             UnknownTaskError: The model has no such task.
-            InputError: The task has no weights that could be trained.
+            InputError: The task has no weights that could be trained, or `hold` names an adapter
+                that it does not use.
         """
         self.model = model
         self.task = model.task(task)
         self.head = model.heads[self.task.head]
         self.modules: list[nn.Module] = [self.head]
         acting = model.adapters_of(self.task.adapter)
-        trained = trained_names(self.task.adapter, model.adapter_table)
+        strange = [name for name in hold if name not in acting]
+        if strange:
+            raise InputError(
+                f"the task {task!r} does not use the adapter {strange[0]!r}, so it cannot be held; "
+                f"it uses: {', '.join(acting) or 'none'}."
+            )
+        trained = [
+            name
+            for name in trained_names(self.task.adapter, model.adapter_table)
+            if name not in hold
+        ]
         self.side = next((a for a in acting.values() if isinstance(a, SideAdapter)), None)
         self.reads_bare = not acting or self.side is not None
         self.adapters = [model.adapters[name] for name in trained]

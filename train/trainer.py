@@ -1,4 +1,4 @@
-"""Training a task's adapter and head on the frozen encoder."""
+"""Training tasks' adapters and heads on the frozen encoder."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from polyhead.train.run import Run
 from polyhead.train.settings import TrainSettings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
     from polyhead.contracts import Example
     from polyhead.model import DistilBertModelWithHeads
@@ -24,7 +24,7 @@ __all__ = ["Trainer"]
 
 
 class Trainer:
-    """Trains one task of a model: its own adapter and head, and nothing else.
+    """Trains tasks of a model: their own adapters and heads, and nothing else.
 
     With the same weights, examples and settings on the same machine, a run takes the same steps,
     bit for bit. A task's first weights are drawn when it is added: see `seeded`.
@@ -56,9 +56,17 @@ class Trainer:
         self._clock = clock
 
     def fit(
-        self, task: str, train: Sequence[Example], evaluation: Sequence[Example] | None = None
+        self,
+        task: str,
+        train: Sequence[Example],
+        evaluation: Sequence[Example] | None = None,
+        *,
+        hold: Collection[str] = (),
     ) -> TrainResult:
         """Trains the task and leaves its best weights in the model.
+
+        Of several adapters put together, those learn that `polyhead.composition.trained_names`
+        tells: of a stack the last, of a fusion its own weights alone.
 
         Ctrl-C ends the run, at any moment, and is no error: the model then holds the best weights
         so far or, before the first epoch is over, the current ones, and the result says so.
@@ -68,36 +76,88 @@ class Trainer:
             train: Labelled examples.
             evaluation: Labelled examples by which the best epoch is chosen; without them it is the
                 last one.
+            hold: Names of the task's adapters that shall not learn.
 
         Returns:
             What came of it.
 
         Raises:
             UnknownTaskError: The model has no such task.
-            InputError: There is no example, a text or label cannot be used, or `patience` is set
-                without evaluation examples.
+            InputError: There is no example, a text or label cannot be used, `hold` names another
+                adapter, or `patience` is set without evaluation examples.
             TrainError: The loss became infinite or no number. The model holds the best weights so
                 far or, before the first epoch is over, those from before the run; so it does when
                 anything else is raised.
         """
+        return self.fit_together({task: (train, evaluation or ())}, hold={task: hold})[task]
+
+    def fit_together(
+        self,
+        examples: Mapping[str, tuple[Sequence[Example], Sequence[Example]]],
+        *,
+        hold: Mapping[str, Collection[str]] | None = None,
+    ) -> dict[str, TrainResult]:
+        """Trains several tasks in one run: a step's rows are of any of them, drawn from all.
+
+        Each task has its own labels, its own loss, its own gradients and its own best epoch. What
+        several tasks share, an adapter for example, learns from all of them.
+
+        Args:
+            examples: For each task's name its training and its evaluation examples; the latter may
+                be empty.
+            hold: For a task's name those of its adapters that shall not learn.
+
+        Returns:
+            What came of each.
+
+        Raises:
+            UnknownTaskError: The model has no such task.
+            InputError: As in `fit`; or there is no task.
+            TrainError: As in `fit`.
+        """
         started = self._clock()
-        if self.settings.patience is not None and not evaluation:
-            raise InputError("patience needs evaluation examples to tell which epoch is better.")
-        learner = Learner(self.model, task, self.settings.seed)
-        run = Run(self.model, self.settings, [learner], Observers(self._observers), self._clock)
-        run.go([(train, evaluation or ())])
+        if not examples:
+            raise InputError("there is no task to train; give examples of at least one.")
+        for _, evaluation in examples.values():
+            if self.settings.patience is not None and not evaluation:
+                raise InputError(
+                    "patience needs evaluation examples to tell which epoch is better."
+                )
+        held = hold or {}
+        learners = [
+            Learner(self.model, task, self.settings.seed, held.get(task, ())) for task in examples
+        ]
+        run = Run(self.model, self.settings, learners, Observers(self._observers), self._clock)
+        run.go(list(examples.values()))
+        seconds = self._clock() - started
+        return {
+            learner.task.name: self._result(learner, run, number, examples, seconds)
+            for number, learner in enumerate(learners)
+        }
+
+    def _result(
+        self,
+        learner: Learner,
+        run: Run,
+        number: int,
+        examples: Mapping[str, tuple[Sequence[Example], Sequence[Example]]],
+        seconds: float,
+    ) -> TrainResult:
+        """What a run made of one of its tasks."""
+        name = learner.task.name
+        train, evaluation = examples[name]
         return TrainResult(
-            task=task,
+            task=name,
             settings=self.settings,
             n_train=len(train),
-            n_eval=len(evaluation or ()),
+            n_eval=len(evaluation),
             best_epoch=learner.best_epoch,
             best_metrics=_finite(learner.best_figures),
-            metrics=tuple(run.figures[0]),
-            seconds=self._clock() - started,
+            metrics=tuple(run.figures[number]),
+            seconds=seconds,
             interrupted=run.interrupted,
             reason=run.reason,
-            events=tuple(run.events),
+            events=tuple(event for event in run.events if event.task == name),
         )
 
 

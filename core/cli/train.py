@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from polyhead.cli.adapter_option import WantedAdapter
 from polyhead.cli.asking import words_to_ask, words_to_name
 from polyhead.cli.failures import INTERRUPTED
 from polyhead.cli.loading import BackboneSource
@@ -29,7 +30,7 @@ from polyhead.errors import ConfigError, ContractError, DataError, InputError
 from polyhead.names import check_name
 
 if TYPE_CHECKING:
-    from polyhead.contracts import AdapterConfig, Example, Head, HeadConfig
+    from polyhead.contracts import Example, Head, HeadConfig
 
 __all__ = ["train"]
 
@@ -61,8 +62,21 @@ def train(
         typer.Option(
             "--adapter",
             help="Adapter preset or kind, or a config string: seq_bn\\[reduction_factor=8]; "
-            "'none' trains a head on the bare encoder. Without it, as the kind of head recommends.",
+            "'none' trains a head on the bare encoder. Of those that --with loads, a name, or "
+            "several put together: \"Fuse('a', 'b')\", \"Stack('a', 'NAME')\" with the task's own "
+            "NAME for a new one. Without it, as the kind of head recommends.",
         ),
+    ] = None,
+    with_: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--with",
+            help="A saved task or adapter to have beside the new one, for --adapter; repeatable.",
+        ),
+    ] = None,
+    hold: Annotated[
+        list[str] | None,
+        typer.Option("--hold", help="An adapter of --with that does not learn; repeatable."),
     ] = None,
     backbone: BackboneOption = "minilm",
     overwrite: Annotated[
@@ -194,7 +208,7 @@ def train(
         seed=seed,
         activation_cache=activation_cache,
     )
-    adapter_config = _adapter_config(recipe.adapter if adapter is None else adapter)
+    wanted = WantedAdapter.of(adapter, recipe.adapter, with_ or ())
     _add_option(options, "labels", None if labels is None else _listed(labels))
     _add_option(options, "class_weights", class_weights)
     read = partial(read_examples, head_class=head_class, columns=columns)
@@ -208,8 +222,11 @@ def train(
     if max_length is None:  # a recommendation gives way to an encoder that takes less
         fitting = min(text.max_length, model.shape.max_positions)
         text = text.model_copy(update={"max_length": fitting})
-    new_task(model, task, head_config, adapter_config, text=text, seed=settings.seed)
-    finished = fit(model, task, examples, settings, output, overwrite=overwrite)
+    config, setup = wanted.on(model)
+    new_task(model, task, head_config, config, share_adapter=setup, text=text, seed=settings.seed)
+    finished = fit(
+        model, task, examples, settings, output, overwrite=overwrite, hold=tuple(hold or ())
+    )
     if as_json:
         print_json(finished.as_json())
     elif finished.folder is not None:
@@ -222,14 +239,6 @@ def train(
 
 def _given(options: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in options.items() if value is not None}
-
-
-def _adapter_config(adapter: str | None) -> "AdapterConfig | None":
-    from polyhead.registry import registry
-
-    if adapter is None or adapter.lower() == "none":
-        return None
-    return registry().adapter_config(adapter)
 
 
 def _add_option(options: dict[str, Any], name: str, value: object) -> None:

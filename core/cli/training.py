@@ -13,6 +13,7 @@ from polyhead.cli.truncation import count_cut, note_cut
 from polyhead.errors import InputError, OutputExistsError, WriteError
 
 if TYPE_CHECKING:
+    from polyhead.composition import AdapterSetup
     from polyhead.contracts import AdapterConfig, Example, HeadConfig, TextSettings
     from polyhead.model import DistilBertModelWithHeads
     from polyhead.train import TrainResult, TrainSettings
@@ -96,14 +97,48 @@ def new_task(
     head: "HeadConfig",
     adapter: "AdapterConfig | str | None",
     *,
+    share_adapter: "AdapterSetup" = None,
     text: "TextSettings",
     seed: int,
 ) -> None:
-    """Adds a task whose first weights follow from the seed alone."""
+    """Adds a task whose first weights follow from the seed alone.
+
+    Arguments are those of `add_task`. Of what `share_adapter` puts together, an adapter that the
+    model lacks and that has the task's name is made by `adapter`; and where it fuses adapters that
+    have no fusion yet, one is made, with the task's name too.
+    """
     from polyhead.train import seeded
 
     with seeded(seed):
-        model.add_task(name, head=head, adapter=adapter, text=text)
+        if share_adapter is None:
+            model.add_task(name, head=head, adapter=adapter, text=text)
+            return
+        made = _made(model, name, share_adapter, adapter)
+        try:
+            model.add_task(name, head=head, share_adapter=share_adapter, text=text)
+        except BaseException:
+            if made:
+                model.delete_adapter(name)
+            raise
+
+
+def _made(
+    model: "DistilBertModelWithHeads",
+    name: str,
+    setup: "AdapterSetup",
+    adapter: "AdapterConfig | str | None",
+) -> bool:
+    """Adds what a setup lacks; whether it lacked something."""
+    from polyhead.composition import fuses_in, names_of
+
+    if name in names_of(setup) and name not in model.adapters:
+        model.add_adapter(name, "seq_bn" if adapter is None else adapter)
+        return True
+    fusions = model.adapter_table.fusions.values()
+    lacking = [block for block in fuses_in(setup) if block.fused not in fusions]
+    if lacking:
+        model.add_adapter_fusion(lacking[0].fused, name=name)
+    return bool(lacking)
 
 
 def fit(
@@ -114,6 +149,7 @@ def fit(
     folder: Path,
     *,
     overwrite: bool,
+    hold: Sequence[str] = (),
 ) -> Finished:
     """Trains a task that is in the model and saves the best of it.
 
@@ -124,6 +160,7 @@ def fit(
         settings: Of the run.
         folder: Where the task goes.
         overwrite: Whether it may take the place of another.
+        hold: Names of its adapters that shall not learn.
     """
     from polyhead.train import (
         TRAIN_LOG_FILE,
@@ -143,7 +180,7 @@ def fit(
         with suppress(InputError):  # one alone may lack what all of them have
             evaluate(model, task, data.evaluation[:1])
     result = Trainer(model, settings, observers=[ProgressBar()]).fit(
-        task, data.train, data.evaluation
+        task, data.train, data.evaluation, hold=hold
     )
     if result.best_epoch == 0:
         note(f"{task}: stopped before the first epoch was over; there is nothing to keep.")

@@ -1,0 +1,96 @@
+"""What `--adapter` and `--with` of `polyhead train` ask for."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from polyhead.errors import ConfigError
+
+if TYPE_CHECKING:
+    from polyhead.composition import AdapterSetup, Block
+    from polyhead.contracts import AdapterConfig
+    from polyhead.model import DistilBertModelWithHeads
+
+__all__ = ["WantedAdapter"]
+
+_BLOCK = re.compile(r"\s*(Stack|Fuse|Average|Split)\s*\(")
+
+
+@dataclass(frozen=True)
+class WantedAdapter:
+    """What the new task's rows shall go through.
+
+    Attributes:
+        text: A preset, kind, config string, "none", or the name of a saved adapter.
+        block: Several put together, or None.
+        saved: Saved tasks and adapters to have beside.
+    """
+
+    text: str | None
+    block: "Block | None"
+    saved: Sequence[Path]
+
+    @classmethod
+    def of(
+        cls, given: str | None, recommended: str | None, saved: Sequence[Path]
+    ) -> "WantedAdapter":
+        """What the options say, checked as far as it can be without the saved files.
+
+        Args:
+            given: Of `--adapter`.
+            recommended: By the kind of head, where nothing is given and for what is new in a block.
+            saved: Of `--with`.
+
+        Raises:
+            ConfigError: It is not understood.
+            UnknownKindError: There is no such kind.
+        """
+        from polyhead.composition import Block, parse_setup
+
+        if given is None or _BLOCK.match(given) is None:
+            wanted = cls(recommended if given is None else given, None, saved)
+            if not saved:
+                wanted.config()
+            return wanted
+        block = parse_setup(given)
+        if not isinstance(block, Block):
+            raise ConfigError(f"{given!r} puts no adapters together.")
+        if not saved:
+            raise ConfigError(
+                f"{block!r} puts saved adapters together; name their folders with --with."
+            )
+        return cls(recommended, block, saved)
+
+    def config(self) -> "AdapterConfig | None":
+        """The configuration of a new adapter, or None for the bare encoder."""
+        from polyhead.registry import registry
+
+        if self.text is None or self.text.lower() == "none":
+            return None
+        return registry().adapter_config(self.text)
+
+    def on(
+        self, model: "DistilBertModelWithHeads"
+    ) -> tuple["AdapterConfig | None", "AdapterSetup"]:
+        """The configuration of what is new, and what is shared, with the saved adapters loaded.
+
+        Raises:
+            ArtifactError: One of `saved` is damaged, or of another backbone.
+            NameTakenError: Two of them have one name.
+        """
+        for path in self.saved:
+            _load(model, path)
+        if self.block is None and self.text in model.adapters:
+            return None, self.text
+        return self.config(), self.block
+
+
+def _load(model: "DistilBertModelWithHeads", path: Path) -> None:
+    from polyhead.artifact import TASK_FILE
+
+    if (path / TASK_FILE).exists():
+        model.load_task(path)
+    else:
+        model.load_adapter(path)
