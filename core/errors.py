@@ -20,7 +20,9 @@
     │   └── DownloadError
     ├── ArtifactError (ValueError)
     │   ├── BackboneMismatchError
+    │   ├── ConversionError
     │   └── NewerFormatError
+    ├── HubError (OSError)
     ├── TrainError (ArithmeticError)
     ├── WriteError (OSError)
     │   └── OutputExistsError
@@ -44,9 +46,11 @@ __all__ = [
     "CheckpointError",
     "ConfigError",
     "ContractError",
+    "ConversionError",
     "DataError",
     "DownloadError",
     "DuplicateKindError",
+    "HubError",
     "InputError",
     "InvalidNameError",
     "MissingExtraError",
@@ -212,8 +216,16 @@ class BackboneMismatchError(ArtifactError):
     """An artifact that was trained on another backbone than the one loaded."""
 
 
+class ConversionError(ArtifactError):
+    """An adapter or a head that has no exact equal in another library, or theirs none here."""
+
+
 class NewerFormatError(ArtifactError):
     """An artifact written in a format newer than this version reads."""
+
+
+class HubError(PolyheadError, OSError):
+    """The hub refused, lacks or could not be asked for what was to be pushed or pulled."""
 
 
 class TrainError(PolyheadError, ArithmeticError):

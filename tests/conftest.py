@@ -4,7 +4,9 @@ import importlib
 import sys
 import textwrap
 from collections.abc import Callable, Iterator, Sequence
+from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -133,3 +135,32 @@ def install_plugin(tmp_path, monkeypatch) -> Iterator[Callable[..., Path]]:
         cached.cache_clear()
     for module in modules:
         sys.modules.pop(module, None)
+
+
+@pytest.fixture
+def fake_hub(monkeypatch, tmp_path) -> Iterator[Any]:
+    """A hub on this machine, tests/hub/fake_hub.py, which the hub's client asks as its owner."""
+    from huggingface_hub import constants  # noqa: PLC0415
+    from huggingface_hub.utils import close_session  # noqa: PLC0415
+
+    spec = spec_from_file_location("fake_hub", Path(__file__).parent / "hub" / "fake_hub.py")
+    module = module_from_spec(spec)
+    monkeypatch.setitem(sys.modules, "fake_hub", module)
+    spec.loader.exec_module(module)
+    with module.running() as hub:
+        for name, value in {
+            "ENDPOINT": hub.endpoint,
+            "HUGGINGFACE_CO_URL_TEMPLATE": hub.endpoint
+            + "/{repo_id}/resolve/{revision}/{filename}",
+            "HF_HUB_CACHE": str(tmp_path / "hub-cache"),
+            "HF_TOKEN_PATH": str(tmp_path / "no-token"),
+            "HF_HUB_DISABLE_IMPLICIT_TOKEN": False,
+            "HF_HUB_OFFLINE": False,
+            "HF_HUB_DISABLE_XET": True,
+            "HF_HUB_DISABLE_TELEMETRY": True,
+        }.items():
+            monkeypatch.setattr(constants, name, value)
+        monkeypatch.setenv("HF_TOKEN", module.OWNER_TOKEN)
+        monkeypatch.setattr("huggingface_hub.utils._http.time.sleep", lambda seconds: None)
+        yield hub
+    close_session()

@@ -1,5 +1,8 @@
 """Saved adapters, heads and tasks: their files, manifests and checks."""
 
+from polyhead.artifact.card import model_card, part_card, tasks_card
+from polyhead.artifact.card_metadata import CardDetails, details_of, is_hub_id
+from polyhead.artifact.card_seal import is_sealed
 from polyhead.artifact.manifest import (
     FORMAT,
     BackboneInfo,
@@ -17,6 +20,7 @@ from polyhead.artifact.task import (
     check_task_files,
     find_tasks,
     read_task,
+    read_task_manifest,
     write_task,
 )
 from polyhead.artifact.tensorfile import read_manifest, read_tensors, tensor_file
@@ -27,6 +31,7 @@ __all__ = [
     "HEAD_FILE",
     "TASK_FILE",
     "BackboneInfo",
+    "CardDetails",
     "FileInfo",
     "Manifest",
     "ProviderInfo",
@@ -34,10 +39,17 @@ __all__ = [
     "TaskManifest",
     "check_free",
     "check_task_files",
+    "details_of",
     "find_tasks",
+    "is_hub_id",
+    "is_sealed",
+    "model_card",
+    "part_card",
     "read_manifest",
     "read_task",
+    "read_task_manifest",
     "read_tensors",
+    "tasks_card",
     "tensor_file",
     "write_file",
     "write_folder",

@@ -4,17 +4,24 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from polyhead.artifact.card import model_card
-from polyhead.artifact.manifest import FileInfo, Manifest, TaskManifest, parse
+from polyhead.artifact.manifest import (
+    ADAPTER_FILE,
+    FileInfo,
+    Manifest,
+    TaskManifest,
+    adapter_file,
+    parse,
+)
 from polyhead.artifact.storage import check_free, write_folder
 from polyhead.artifact.tensorfile import read_manifest, tensor_file
 from polyhead.contracts import sample_of
-from polyhead.errors import ArtifactError, InputError, listing
+from polyhead.errors import ArtifactError, InputError, listing, shown
 
 if TYPE_CHECKING:
     from torch import nn
@@ -29,10 +36,10 @@ __all__ = [
     "check_task_files",
     "find_tasks",
     "read_task",
+    "read_task_manifest",
     "write_task",
 ]
 
-ADAPTER_FILE: Final = "adapter.safetensors"
 HEAD_FILE: Final = "head.safetensors"
 TASK_FILE: Final = "task.json"
 CARD_FILE: Final = "README.md"
@@ -46,27 +53,33 @@ class SavedTask:
         folder: Where it lies.
         manifest: Of the task.
         head: Of its head.
-        adapter: Of its adapter, or None for a head on the bare encoder.
+        adapters: Of its adapters by their paths in the folder; none for a head on the bare encoder.
     """
 
     folder: Path
     manifest: TaskManifest
     head: Manifest
-    adapter: Manifest | None
+    adapters: Mapping[str, Manifest]
+
+    @property
+    def adapter(self) -> Manifest | None:
+        """Of its only adapter; None where there is none, or several put together."""
+        return self.adapters.get(ADAPTER_FILE)
 
     @property
     def n_bytes(self) -> int:
-        """Bytes of both weight files."""
-        adapter = self.manifest.adapter
-        return self.manifest.head.n_bytes + (adapter.n_bytes if adapter is not None else 0)
+        """Bytes of all weight files."""
+        files = self.manifest.adapter_files.values()
+        return self.manifest.head.n_bytes + sum(info.n_bytes for info in files)
 
 
 def write_task(
     folder: Path,
     head: tuple[Head, Manifest],
-    adapter: tuple[nn.Module, Manifest] | None,
+    adapters: Sequence[tuple[nn.Module, Manifest]],
     text: TextSettings,
     *,
+    setup: str | None = None,
     overwrite: bool,
     training: Mapping[str, Any] | None = None,
     files: Mapping[str, str] | None = None,
@@ -76,8 +89,9 @@ def write_task(
     Args:
         folder: Where to; the task is named as the head's manifest is.
         head: The head and its manifest, whose metrics become the task's.
-        adapter: The adapter and its manifest, or None.
+        adapters: Each adapter and its manifest; more than one only with a setup.
         text: How the task's texts are read.
+        setup: How the adapters are put together; None for one alone, or none.
         overwrite: Whether a task that lies there may be replaced.
         training: How it was trained, for the manifest and the card.
         files: Further text files by name.
@@ -94,19 +108,24 @@ def write_task(
     _check_file_names(files or {})
     check_free(folder, overwrite=overwrite, marker=TASK_FILE)
     contents = {HEAD_FILE: tensor_file(*head)}
-    if adapter is not None:
-        contents[ADAPTER_FILE] = tensor_file(*adapter)
+    infos = {}
+    for module, part in adapters:
+        path = ADAPTER_FILE if setup is None else adapter_file(part.name)
+        contents[path] = tensor_file(module, part)
+        infos[part.name] = _file_info(contents[path])
     manifest = TaskManifest(
         name=head[1].name,
         metrics=head[1].metrics,
         text=text,
         head=_file_info(contents[HEAD_FILE]),
-        adapter=_file_info(contents[ADAPTER_FILE]) if adapter is not None else None,
+        adapter=next(iter(infos.values()), None) if setup is None else None,
+        setup=setup,
+        adapters={} if setup is None else infos,
         backbone=head[1].backbone,
         training=dict(training or {}),
     )
-    adapter_manifest = adapter[1] if adapter is not None else None
-    card = model_card(manifest, head[1], adapter_manifest, sample_of(head[0].Example))
+    parts = [part for _, part in adapters]
+    card = model_card(manifest, head[1], parts, sample_of(head[0].Example))
     texts = {TASK_FILE: manifest.model_dump_json(indent=2) + "\n", CARD_FILE: card, **(files or {})}
     contents.update({name: content.encode() for name, content in texts.items()})
     write_folder(folder, contents)
@@ -127,7 +146,26 @@ def read_task(folder: Path) -> SavedTask:
         ArtifactError: It is no task, or a file is missing, damaged or of another backbone.
         NewerFormatError: It was written in a later version of the format.
     """
-    path = folder / TASK_FILE
+    manifest = read_task_manifest(folder / TASK_FILE)
+    head = _read_part(folder / HEAD_FILE, "head", manifest)
+    adapters = {
+        path: _read_part(folder / path, "adapter", manifest) for path in manifest.adapter_files
+    }
+    for name in manifest.adapters:
+        own = adapters[adapter_file(name)].name
+        if own != name:
+            raise ArtifactError(f"{folder / adapter_file(name)} was saved as {shown(own)}.")
+    return SavedTask(folder, manifest, head, adapters)
+
+
+def read_task_manifest(path: Path) -> TaskManifest:
+    """What a task.json says; the files beside it are not looked at.
+
+    Raises:
+        ArtifactError: It is missing or is not a task's manifest.
+        NewerFormatError: It was written in a later version of the format.
+    """
+    folder = path.parent
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
@@ -138,14 +176,7 @@ def read_task(folder: Path) -> SavedTask:
         raise ArtifactError(f"{folder} {problem}.{_tasks_in(place)}") from None
     except (OSError, ValueError) as error:  # ValueError: not UTF-8, or not a path
         raise ArtifactError(f"{path} cannot be read: {error}.") from None
-    manifest = parse(text, TaskManifest, path)
-    head = _read_part(folder / HEAD_FILE, "head", manifest)
-    adapter = (
-        _read_part(folder / ADAPTER_FILE, "adapter", manifest)
-        if manifest.adapter is not None
-        else None
-    )
-    return SavedTask(folder, manifest, head, adapter)
+    return parse(text, TaskManifest, path)
 
 
 def check_task_files(saved: SavedTask) -> None:
@@ -154,9 +185,9 @@ def check_task_files(saved: SavedTask) -> None:
     Raises:
         ArtifactError: A file is not the one that the task was saved with.
     """
-    files = {HEAD_FILE: saved.manifest.head, ADAPTER_FILE: saved.manifest.adapter}
+    files = {HEAD_FILE: saved.manifest.head, **saved.manifest.adapter_files}
     for name, info in files.items():
-        if info is not None and _file_info((saved.folder / name).read_bytes()) != info:
+        if _file_info((saved.folder / name).read_bytes()) != info:
             raise ArtifactError(
                 f"{saved.folder / name} is not the file this task was saved with: its digest "
                 "differs."

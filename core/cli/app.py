@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from polyhead.cli.commands import Commands
+from polyhead.cli.convert import convert
 from polyhead.cli.evaluate import evaluate
 from polyhead.cli.failures import reported
 from polyhead.cli.inspect import inspect
@@ -13,6 +14,8 @@ from polyhead.cli.kinds import adapters, heads
 from polyhead.cli.plugin import plugin
 from polyhead.cli.plugins import plugins
 from polyhead.cli.predict import predict
+from polyhead.cli.pull import pull
+from polyhead.cli.push import push
 from polyhead.cli.quickstart import quickstart
 from polyhead.cli.run import run
 from polyhead.cli.tasks import tasks
@@ -38,6 +41,9 @@ for command in (
     run,
     tasks,
     inspect,
+    convert,
+    push,
+    pull,
     heads,
     adapters,
     plugins,

@@ -21,10 +21,13 @@ from polyhead.artifact import (
     write_file,
     write_task,
 )
-from polyhead.contracts import Adapter, Head, field_names
+from polyhead.composition import AdapterSetup, Block, acting_of, check_taps, parse_setup
+from polyhead.contracts import Adapter, Head, TextSettings, field_names
 from polyhead.errors import ArtifactError
+from polyhead.hub import is_hub_address, pull
 from polyhead.model.loading import check_backbone, load_adapter_module, load_head_module
 from polyhead.model.parts import ModelParts
+from polyhead.model.same import is_same
 from polyhead.model.unset import UNSET, Unset
 from polyhead.registry import Provider, registry
 
@@ -92,7 +95,7 @@ class SavableModel(ModelParts):
         training: Mapping[str, Any] | None = None,
         files: Mapping[str, str] | None = None,
     ) -> TaskManifest:
-        """Saves a task as a folder: its head, its adapter, task.json and a model card.
+        """Saves a task as a folder: its head, its adapters, task.json and a model card.
 
         Args:
             name: The task.
@@ -108,17 +111,14 @@ class SavableModel(ModelParts):
             WriteError: It could not be written; nothing was changed.
         """
         task = self.task(name)
-        adapter = None
-        if task.adapter is not None:
-            adapter = (
-                self._adapters.find(task.adapter),
-                self._adapter_manifest(task.adapter, metrics),
-            )
+        adapters = self.adapters_of(task.adapter)
+        is_one = len(adapters) <= 1 and not isinstance(task.adapter, Block)
         return write_task(
             Path(folder),
             (self._heads.find(task.head), self._head_manifest(task.head, name, metrics)),
-            adapter,
+            [(part, self._adapter_manifest(own, metrics)) for own, part in adapters.items()],
             task.text,
+            setup=None if is_one else str(task.adapter),
             overwrite=overwrite,
             training=training,
             files=files,
@@ -128,7 +128,7 @@ class SavableModel(ModelParts):
         """Adds a saved adapter.
 
         Args:
-            path: Its file, or the folder that holds it.
+            path: Its file, or the folder that holds it; or "hub:owner/name" for one of the hub.
             name: What to call it; the name it was saved under when None.
 
         Returns:
@@ -138,12 +138,13 @@ class SavableModel(ModelParts):
             ArtifactError: It is damaged, of another backbone, or of a kind that is not installed;
                 the model is unchanged.
             NameTakenError: There is an adapter of that name.
+            UnknownAdapterError: It fuses adapters that are not there: load these first.
         """
-        file, manifest = self._read("adapter", Path(path), ADAPTER_FILE)
+        file, manifest = self._read("adapter", _place(path), ADAPTER_FILE)
         name = self._adapters.check_new(manifest.name if name is None else name)
-        self._adapters.add(
-            name, self._fitted(load_adapter_module(manifest, file, self.shape, self.dtype))
-        )
+        adapter = self._fitted(load_adapter_module(manifest, file, self.shape, self.dtype))
+        check_taps(acting_of(adapter, self._adapters), self.shape.n_layers)
+        self._adapters.add(name, adapter)
         return name
 
     def load_head(
@@ -152,7 +153,7 @@ class SavableModel(ModelParts):
         """Adds a saved head.
 
         Args:
-            path: Its file, or the folder that holds it.
+            path: Its file, or the folder that holds it; or "hub:owner/name" for one of the hub.
             name: What to call it; the name it was saved under when None.
             adapter: The head's own adapter, as in `add_head`.
 
@@ -164,7 +165,7 @@ class SavableModel(ModelParts):
                 the model is unchanged.
             NameTakenError: There is a head of that name.
         """
-        file, manifest = self._read("head", Path(path), HEAD_FILE)
+        file, manifest = self._read("head", _place(path), HEAD_FILE)
         name = self._heads.check_new(manifest.name if name is None else name)
         if adapter is not UNSET and adapter is not None:
             self._adapters.find(adapter)
@@ -176,10 +177,13 @@ class SavableModel(ModelParts):
         return name
 
     def load_task(self, folder: str | Path, *, name: str | None = None) -> str:
-        """Adds a saved task, with its head and adapter.
+        """Adds a saved task, with its head and adapters.
+
+        Of several adapters put together, each keeps its own name; one that this model has already,
+        of that name and with the same weights, is shared.
 
         Args:
-            folder: The task's folder.
+            folder: The task's folder; or "hub:owner/name" for one of the hub.
             name: What to call it; the name it was saved under when None.
 
         Returns:
@@ -190,20 +194,55 @@ class SavableModel(ModelParts):
                 the model is unchanged.
             NameTakenError: There is a task, head or adapter of that name.
         """
-        saved = read_task(Path(folder))
+        saved = read_task(_place(folder))
         name = saved.manifest.name if name is None else name
         self._check_new_task(name)
         check_backbone(saved.head, self.backbone, saved.folder)
         text = self._fitting_text(saved.manifest.text, saved.manifest.text)
         check_task_files(saved)
         head = load_head_module(saved.head, saved.folder / HEAD_FILE, self.shape, self.dtype)
-        adapter = None
-        if saved.adapter is not None:
-            adapter = load_adapter_module(
-                saved.adapter, saved.folder / ADAPTER_FILE, self.shape, self.dtype
+        adapters = {
+            part.name: self._fitted(
+                load_adapter_module(part, saved.folder / path, self.shape, self.dtype)
             )
-        self._put_task(name, head, adapter, None, text)
+            for path, part in saved.adapters.items()
+        }
+        if saved.manifest.setup is None:
+            adapter = next(iter(adapters.values()), None)
+            self._put_task(name, head, adapter, None, text)
+        else:
+            self._put_composed(name, head, parse_setup(saved.manifest.setup), adapters, text)
         return name
+
+    def _put_composed(
+        self,
+        name: str,
+        head: Head,
+        setup: AdapterSetup,
+        adapters: Mapping[str, Adapter],
+        text: TextSettings,
+    ) -> None:
+        """Registers a task on several adapters: all that is new of it, or nothing."""
+        new = []
+        for own, adapter in adapters.items():
+            if not is_same(self._adapters.view.get(own), adapter):
+                new.append(self._adapters.check_new(own))
+        try:
+            for own in new:
+                self._adapters.add(own, adapters[own])
+            setup = self._checked_setup(setup)
+            strange = [own for own in adapters if own not in self.adapters_of(setup)]
+            if strange:
+                raise ArtifactError(
+                    f"the task {name!r} comes with the adapter {strange[0]!r}, which {setup} does "
+                    "not use."
+                )
+            self._put_task(name, head, None, setup, text)
+        except BaseException:
+            for own in new:
+                if own in self._adapters.view:
+                    self._adapters.remove(own)
+            raise
 
     def _adapter_manifest(self, name: str, metrics: Mapping[str, float] | None) -> Manifest:
         adapter = self._adapters.find(name)
@@ -244,6 +283,11 @@ class SavableModel(ModelParts):
             raise ArtifactError(f"{file} was saved as {manifest.artifact!r}, not as {artifact!r}.")
         check_backbone(manifest, self.backbone, file)
         return file, manifest
+
+
+def _place(given: str | Path) -> Path:
+    """Where it lies on disk; what is on the hub comes to its client's cache."""
+    return pull(given) if is_hub_address(given) else Path(given)
 
 
 def _write(path: Path, content: bytes, *, overwrite: bool) -> Path:

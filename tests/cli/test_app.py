@@ -27,8 +27,8 @@ def process(*words, **options):
 
 def test_all_commands_are_there():
     assert sorted(COMMANDS) == [
-        *("adapters", "evaluate", "heads", "inspect", "plugins"),
-        *("predict", "quickstart", "run", "tasks", "train"),
+        *("adapters", "convert", "evaluate", "heads", "inspect", "plugins"),
+        *("predict", "pull", "push", "quickstart", "run", "tasks", "train"),
     ]
 
 
