@@ -7,12 +7,15 @@ from typing import TYPE_CHECKING
 import torch
 from torch import nn
 
-from polyhead.adapters.bottleneck_config import PRESETS, BottleneckConfig
+from polyhead.adapters.bottleneck_config import BottleneckConfig
+from polyhead.adapters.bottleneck_presets import PRESETS
 from polyhead.adapters.bottleneck_site import BottleneckSite
+from polyhead.adapters.hypercomplex import HypercomplexShared
+from polyhead.adapters.invertible import GlowCoupling, NiceCoupling
 from polyhead.contracts import NO_TAPS, Adapter, LayerTaps
 
 if TYPE_CHECKING:
-    from polyhead.contracts import EncoderShape
+    from polyhead.contracts import EmbeddingsTap, EncoderShape
 
 __all__ = ["BottleneckAdapter"]
 
@@ -20,7 +23,8 @@ __all__ = ["BottleneckAdapter"]
 class BottleneckAdapter(Adapter):
     """Bottlenecks behind or beside the attention, the feed-forward network or both.
 
-    Its tensors are called `<site>.<layer>.<part>`: `ffn.0.down.weight`, `attention.2.up.bias`.
+    Its tensors are called `<site>.<layer>.<part>`: `ffn.0.down.weight`, `attention.2.up.bias`. What
+    hypercomplex layers share is called `shared.<part>`, an invertible adapter `invertible.<part>`.
 
     Source: Houlsby et al. 2019, arXiv:1902.00751; Pfeiffer et al. 2020, arXiv:2005.00052; He et al.
     2021, arXiv:2110.04366.
@@ -48,18 +52,37 @@ class BottleneckAdapter(Adapter):
             generator = torch.Generator().manual_seed(config.init_weights_seed)
         self.attention = nn.ModuleDict()
         self.ffn = nn.ModuleDict()
+        widths = config.widths(shape)
+        shared = None
+        if config.phm_layer:
+            inner = next(iter(widths.values()))  # of all, where it counts
+            shared = HypercomplexShared(config, shape.width, inner, generator)
+        self.shared = shared
         taps = [NO_TAPS] * shape.n_layers
-        for layer, inner in config.widths(shape).items():
+        for layer, inner in widths.items():
             attention = ffn = None
             if config.mh_adapter:
-                attention = BottleneckSite(config, shape.width, inner, generator)
+                attention = BottleneckSite(config, shape.width, inner, generator, shared)
                 self.attention[str(layer)] = attention
             if config.output_adapter:
-                ffn = BottleneckSite(config, shape.width, inner, generator)
+                ffn = BottleneckSite(config, shape.width, inner, generator, shared)
                 self.ffn[str(layer)] = ffn
             taps[layer] = LayerTaps(attention=attention, ffn=ffn)
         self._taps = tuple(taps)
+        self.invertible: NiceCoupling | GlowCoupling | None = None
+        if config.inv_adapter is not None:
+            coupling = NiceCoupling if config.inv_adapter == "nice" else GlowCoupling
+            self.invertible = coupling(config, shape.width, generator)
+
+    def embeddings_tap(self) -> EmbeddingsTap | None:
+        """The invertible adapter, where it has one."""
+        return self.invertible
 
     def taps(self, layer: int) -> LayerTaps:
         """The bottlenecks of `layer`."""
         return self._taps[layer]
+
+    def neutral(self, weight: str) -> float:
+        """1 for a learned scaling and for the factors of norms; see Adapter."""
+        is_factor = weight.endswith((".scale", ".norm_before.weight", ".norm_after.weight"))
+        return 1.0 if is_factor else 0.0

@@ -1,4 +1,4 @@
-"""The configuration of bottleneck adapters, and the named ones that go back to papers.
+"""The configuration of bottleneck adapters.
 
 Fields carry the names and the meaning that the `adapters` library (AdapterHub) gives them, so that
 what is known of a setting there holds here.
@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from types import MappingProxyType
 from typing import Annotated, Final, Literal, Self, TypeGuard
 
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
-from polyhead.contracts import AdapterConfig, EncoderShape, check_activation
+from polyhead.adapters.hypercomplex_config import HypercomplexFields
+from polyhead.adapters.invertible_config import InvertibleFields
+from polyhead.contracts import EncoderShape, check_activation
 from polyhead.errors import ConfigError
 
-__all__ = ["PRESETS", "BottleneckConfig"]
+__all__ = ["BottleneckConfig"]
 
 _DEFAULT: Final = "default"
 _WIDEST: Final = 65_536  # far above any use; keeps a mistyped factor from asking for all memory
@@ -25,7 +26,7 @@ _Factor = Annotated[float, Field(gt=0)]
 _Layer = Annotated[int, Field(ge=0, strict=True)]
 
 
-class BottleneckConfig(AdapterConfig):
+class BottleneckConfig(HypercomplexFields, InvertibleFields):
     """A small network `up(activation(down(z)))` behind, or beside, the sub-layers of the encoder.
 
     For one layer with input x: `a = attention(x); h = norm1(a + x); f = feed_forward(h);
@@ -100,6 +101,13 @@ class BottleneckConfig(AdapterConfig):
     dropout: float = Field(
         default=0.0, ge=0, lt=1, description="Dropout of the bottleneck's result in training."
     )
+    stochastic_depth: float = Field(
+        default=0.0,
+        ge=0,
+        lt=1,
+        description="The chance of each row, in training, to go without a bottleneck; the results "
+        "of the others grow by as much.",
+    )
 
     @field_validator("reduction_factor", mode="before")
     @classmethod
@@ -143,6 +151,11 @@ class BottleneckConfig(AdapterConfig):
             raise ValueError(
                 "adapter_residual_before_ln needs ln_after: there is no norm otherwise"
             )
+        if self.phm_layer and self.init_weights != "bert":
+            raise ValueError(
+                f"init_weights={self.init_weights!r} has no meaning where phm_layer is true: "
+                "hypercomplex_nonlinearity says how weights start"
+            )
         if self.is_parallel:
             self._check_parallel()
         elif self.residual_before_ln == "post_add" and not self.original_ln_before:
@@ -165,13 +178,33 @@ class BottleneckConfig(AdapterConfig):
 
         Raises:
             ConfigError: A layer that the encoder lacks is named, a layer has no reduction factor,
-                or no layer is left.
+                no layer is left, or the widths do not go with hypercomplex layers.
         """
         self._check_layers(shape)
         layers = [layer for layer in range(shape.n_layers) if layer not in self.leave_out]
         if not layers:
             raise ConfigError(f"leave_out names all {shape.n_layers} layers; leave at least one.")
-        return {layer: self._width(layer, shape.width) for layer in layers}
+        widths = {layer: self._width(layer, shape.width) for layer in layers}
+        if self.phm_layer:
+            self._check_parts(shape.width, widths)
+        return widths
+
+    def _check_parts(self, encoder_width: int, widths: dict[int, int]) -> None:
+        """Hypercomplex layers are cut into parts of one size."""
+        for what, width in [
+            ("the encoder has the width", encoder_width),
+            *((f"the bottleneck of layer {layer} has", width) for layer, width in widths.items()),
+        ]:
+            if width % self.phm_dim:
+                raise ConfigError(
+                    f"phm_dim {self.phm_dim} must divide all widths, and {what} {width}; change "
+                    "phm_dim or reduction_factor."
+                )
+        if self.shared_W_phm and len(set(widths.values())) > 1:
+            raise ConfigError(
+                "shared_W_phm needs bottlenecks of one width; give one reduction_factor for all "
+                "layers."
+            )
 
     def _check_layers(self, shape: EncoderShape) -> None:
         named = {"leave_out": set(self.leave_out), "reduction_factor": set[int]()}
@@ -211,46 +244,3 @@ def _is_number(value: object) -> TypeGuard[float]:
 
 def _is_layer(key: str) -> bool:
     return key.isascii() and key.isdigit() and str(int(key)) == key
-
-
-_SEQ_BN: Final = BottleneckConfig(
-    mh_adapter=False,
-    output_adapter=True,
-    reduction_factor=16,
-    non_linearity="relu",
-    original_ln_before=True,
-)
-_DOUBLE_SEQ_BN: Final = BottleneckConfig(
-    mh_adapter=True,
-    output_adapter=True,
-    reduction_factor=16,
-    non_linearity="swish",
-)
-_PAR_BN: Final = BottleneckConfig(
-    mh_adapter=False,
-    output_adapter=True,
-    reduction_factor=2,
-    non_linearity="relu",
-    init_weights="mam_adapter",
-    is_parallel=True,
-    scaling=4.0,
-)
-_SCALED_PAR_BN: Final = _PAR_BN.model_copy(update={"scaling": "learned"})
-
-PRESETS: Final[Mapping[str, BottleneckConfig]] = MappingProxyType(
-    {
-        "seq_bn": _SEQ_BN,
-        "pfeiffer": _SEQ_BN,
-        "double_seq_bn": _DOUBLE_SEQ_BN,
-        "houlsby": _DOUBLE_SEQ_BN,
-        "par_bn": _PAR_BN,
-        "parallel": _PAR_BN,
-        "scaled_par_bn": _SCALED_PAR_BN,
-        "scaled_parallel": _SCALED_PAR_BN,
-    }
-)
-"""Configurations by name and old name.
-
-`seq_bn` is Pfeiffer et al. 2020 (arXiv:2005.00052), `double_seq_bn` Houlsby et al. 2019
-(arXiv:1902.00751), `par_bn` and `scaled_par_bn` He et al. 2021 (arXiv:2110.04366).
-"""

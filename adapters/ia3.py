@@ -112,3 +112,7 @@ class Ia3Adapter(Adapter):
         for scale in self._scales.get((layer, site), ()):
             projection = scale.merged(projection)
         return projection
+
+    def neutral(self, weight: str) -> float:
+        """1 for the factors; see Adapter."""
+        return 1.0 if weight.endswith(".scale") else 0.0

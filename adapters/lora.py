@@ -10,10 +10,13 @@ from torch import Tensor, nn
 from polyhead.adapters.lora_config import PRESETS, LoraConfig
 from polyhead.adapters.lora_site import DoraSite, LoraSite
 from polyhead.adapters.projection_sites import check_site, size_of
+from polyhead.adapters.shares import why_not_whole
 from polyhead.contracts import NO_TAPS, Adapter, LayerTaps
 from polyhead.errors import ConfigError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from polyhead.contracts import EncoderShape, EncoderView, Projection
 
 __all__ = ["LoraAdapter"]
@@ -123,6 +126,15 @@ class LoraAdapter(Adapter):
         """
         part = self._part(layer, site)
         return projection if part is None else part.merged(projection)
+
+    def why_no_sum(self, shares: Sequence[float]) -> str | None:
+        """Why weights of several cannot be added up; see Adapter."""
+        if min(shares) < 0:
+            return (
+                "with a negative share A and B would both change their sign, and their product "
+                "would not; use the strategy 'lora_linear_only_negate_b' or 'lora_delta_w_svd'."
+            )
+        return why_not_whole(shares, "a DoRA") if self.config.use_dora else None
 
     def _part(self, layer: int, site: str) -> LoraSite | None:
         """The change of one linear layer, to be put into its weight."""

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
 __all__ = ["Hidden", "Packed", "Packing", "Row"]
 
@@ -174,6 +174,9 @@ class Hidden:
         row_counts: How many rows each of the head's examples has; one each when None.
         word_embeddings: The encoder's own matrix, for heads that answer with tokens. It is frozen
             and no part of the head. Shape: (V, D).
+        inverses: For each of the batch's rows what takes back what its adapter made of the
+            embeddings, as `EmbeddingsTap.inverted` does, or None; None where no row has one. It is
+            given hidden states, (N, D), of some rows, and where these lie.
     """
 
     batch: Tensor
@@ -182,6 +185,7 @@ class Hidden:
     batch_layers: tuple[Tensor, ...] | None = None
     row_counts: tuple[int, ...] | None = None
     word_embeddings: Tensor | None = None
+    inverses: tuple[Callable[[Tensor, Packing], Tensor] | None, ...] | None = None
 
     @classmethod
     def of_rows(cls, tokens: Tensor, packing: Packing) -> Hidden:
@@ -230,7 +234,33 @@ class Hidden:
             batch_packing=self.packing,
             index=tuple(range(self.n_rows)),
             batch_layers=None,
+            inverses=self._own_inverses,
         )
+
+    def inverted(self, states: Tensor) -> Tensor:
+        """What is compared with word embeddings in place of `states`.
+
+        Where a row's adapter maps the embeddings before the encoder reads them, what the encoder
+        makes of them is mapped back, by that adapter.
+
+        Args:
+            states: Of this head's tokens. Shape: (N, D).
+
+        Returns:
+            Shape: (N, D); `states` itself where there is nothing to map back.
+        """
+        rows_of: dict[Callable[[Tensor, Packing], Tensor], list[int]] = {}
+        for row, inverse in enumerate(self._own_inverses or ()):
+            if inverse is not None:
+                rows_of.setdefault(inverse, []).append(row)
+        for inverse, rows in rows_of.items():
+            if len(rows) == self.n_rows:
+                return inverse(states, self.packing)
+            packing = Packing(tuple(self.packing.lengths[row] for row in rows))
+            tokens = _tokens_of(self.packing, rows, packing).to(states.device)
+            changed = inverse(states.index_select(0, tokens), packing)
+            states = states.index_copy(0, tokens, changed)
+        return states
 
     @property
     def cls(self) -> Tensor:
@@ -252,6 +282,13 @@ class Hidden:
         """One row below the other, zeros behind the shorter ones. Shape: (B, T, D)."""
         return self.packing.padded(self.tokens)
 
+    @property
+    def _own_inverses(self) -> tuple[Callable[[Tensor, Packing], Tensor] | None, ...] | None:
+        """`inverses` of this head's rows."""
+        if self.inverses is None:
+            return None
+        return tuple(self.inverses[row] for row in self.index)
+
     def _kept_layers(self) -> tuple[Tensor, ...]:
         if self.batch_layers is None:
             raise RuntimeError(
@@ -268,8 +305,11 @@ class Hidden:
     def _pick(self, values: Tensor) -> Tensor:
         if self._is_whole:
             return values
-        starts = torch.tensor(
-            [self.batch_packing.starts[row] for row in self.index], dtype=torch.long
-        )
-        tokens = starts[self.packing.row_of_token] + self.packing.column_of_token
+        tokens = _tokens_of(self.batch_packing, self.index, self.packing)
         return values.index_select(0, tokens.to(values.device))
+
+
+def _tokens_of(batch: Packing, rows: Sequence[int], packing: Packing) -> Tensor:
+    """The places of some rows' tokens in a batch; `packing` is that of these rows. Shape: (N,)."""
+    starts = torch.tensor([batch.starts[row] for row in rows], dtype=torch.long)
+    return starts[packing.row_of_token] + packing.column_of_token

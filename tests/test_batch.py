@@ -155,3 +155,64 @@ def test_gradients_reach_only_the_picked_rows():
     values = values_for(packing).requires_grad_()
     Hidden(values, packing, (2, 0)).tokens.sum().backward()
     assert values.grad.sum(1).tolist() == [WIDTH, WIDTH, 0, WIDTH, WIDTH, WIDTH]
+
+
+def doubled(states, packing):
+    return states * 2
+
+
+def minus_row_length(states, packing):
+    lengths = torch.tensor(packing.lengths)[packing.row_of_token]
+    return states - lengths.unsqueeze(1)
+
+
+@settings(deadline=None)
+@given(lengths_of_rows, st.data())
+def test_states_are_mapped_back_row_by_row_by_what_each_row_has(lengths, data):
+    packing = Packing(lengths)
+    values = values_for(packing)
+    some = st.sampled_from((None, doubled, minus_row_length))
+    inverses = tuple(data.draw(some) for _ in lengths)
+    index = tuple(data.draw(st.lists(st.integers(0, len(lengths) - 1), max_size=8)))
+    hidden = Hidden(values, packing, index, inverses=inverses)
+    states = hidden.tokens + 1
+    kept = states.clone()
+    parts = states.split(hidden.packing.lengths) if index else [states]
+    expected = [
+        part if inverses[row] is None else inverses[row](part, Packing((lengths[row],)))
+        for row, part in zip(index, parts, strict=False)
+    ] or [states]
+    found = hidden.inverted(states)
+    assert torch.equal(found, torch.cat(expected))
+    assert torch.equal(states, kept)
+    # the same rows with other hidden states keep what maps them back
+    assert torch.equal(hidden.with_tokens(hidden.tokens).inverted(states), found)
+
+
+def test_states_stay_as_they_are_where_nothing_maps_them_back():
+    packing = Packing((2, 1))
+    values = values_for(packing)
+    for inverses in (None, (None, None), (None, doubled)):
+        assert Hidden(values, packing, (0,), inverses=inverses).inverted(values) is values
+
+
+def test_rows_that_share_what_maps_them_back_are_mapped_together():
+    calls = []
+
+    def counted(states, packing):
+        calls.append(packing.lengths)
+        return states
+
+    packing = Packing((2, 1, 3))
+    values = values_for(packing)
+    Hidden(values, packing, (2, 1, 0), inverses=(counted, None, counted)).inverted(values)
+    Hidden(values, packing, (1, 0), inverses=(counted,) * 3).inverted(values[:3])
+    assert calls == [(3, 2), (1, 2)]
+
+
+def test_gradients_pass_through_what_is_mapped_back():
+    packing = Packing((2, 1))
+    values = values_for(packing).requires_grad_()
+    hidden = Hidden(values, packing, (0, 1), inverses=(doubled, None))
+    hidden.inverted(hidden.tokens).sum().backward()
+    assert values.grad[:, 0].tolist() == [2, 2, 1]

@@ -34,7 +34,8 @@ class MaskedLMHead(Head):
     """One layer over each token, compared with the encoder's own word embeddings.
 
     `logits = E norm(activation(W h + b)) + c`, where E is the frozen matrix that the encoder reads
-    words with: it comes with each batch, and is no part of the head or of its file.
+    words with: it comes with each batch, and is no part of the head or of its file. Where a row's
+    adapter maps the embeddings, what is compared with E is mapped back first.
 
     The logits of all tokens would be huge, V numbers each. So `forward` stops in front of E, and
     the loss, the answers and the figures multiply the tokens they read alone.
@@ -88,7 +89,7 @@ class MaskedLMHead(Head):
         if hidden.word_embeddings is None:
             raise RuntimeError("this head needs `hidden.word_embeddings`, the encoder's own matrix")
         states_ND: Tensor = self.norm(self.activation(self.dense(hidden.tokens)))
-        return {"states": states_ND, "embeddings": hidden.word_embeddings}
+        return {"states": hidden.inverted(states_ND), "embeddings": hidden.word_embeddings}
 
     def project(self, output: HeadOutput, places: Tensor) -> Tensor:
         """Logits of the tokens at `places`. Shape: (M,) -> (M, V)."""

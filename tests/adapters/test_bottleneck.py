@@ -1,4 +1,5 @@
 import copy
+import itertools
 import json
 import pickle
 from pathlib import Path
@@ -8,12 +9,15 @@ import torch
 from safetensors.torch import load_file
 
 from polyhead.adapters import BottleneckAdapter, BottleneckConfig
-from polyhead.adapters.bottleneck_config import PRESETS
+from polyhead.adapters.bottleneck_presets import PRESETS
+from polyhead.adapters.invertible import GlowCoupling, NiceCoupling
+from polyhead.batch import Packing
 from polyhead.contracts import NO_TAPS, EncoderShape
 from polyhead.errors import ConfigError
 from polyhead.heads import ClassificationHeadConfig
 from polyhead.model import DistilBertModelWithHeads
 from polyhead.registry import registry
+from polyhead.testing import AdapterConformance
 
 FIXTURES = Path(__file__).parents[1] / "fixtures" / "adapterhub"
 SHAPE = EncoderShape(
@@ -148,6 +152,11 @@ def test_the_fixtures_can_tell_adapters_from_none(model):
         ("double_seq_bn", 894_528),
         ("par_bn", 3_545_856),
         ("scaled_par_bn", 3_545_862),
+        ("seq_bn_inv", 743_328),
+        ("double_seq_bn_inv", 1_190_592),
+        ("compacter", 28_576),
+        ("compacter++", 14_320),
+        ("adapter_plus", 82_992),
     ],
 )
 def test_presets_have_as_many_parameters_as_in_the_adapters_library(preset, n_parameters):
@@ -195,10 +204,17 @@ def test_a_config_for_another_depth_is_refused(model):
     assert not model.adapters
 
 
-def test_one_seed_gives_the_same_weights_and_leaves_the_global_generator_alone():
-    config = registry().adapter_config(
-        "double_seq_bn[init_weights_seed=7,use_gating=true,ln_after=true]"
-    )
+@pytest.mark.parametrize(
+    "text",
+    [
+        "double_seq_bn[init_weights_seed=7,use_gating=true,ln_after=true]",
+        "seq_bn_inv[init_weights_seed=7]",
+        "compacter[reduction_factor=4,init_weights_seed=7,shared_W_phm=true]",
+        "compacter[reduction_factor=4,init_weights_seed=7,shared_phm_rule=false]",
+    ],
+)
+def test_one_seed_gives_the_same_weights_and_leaves_the_global_generator_alone(text):
+    config = registry().adapter_config(text)
     torch.manual_seed(1)
     before = torch.get_rng_state()
     one = BottleneckAdapter(config, SHAPE)
@@ -207,6 +223,63 @@ def test_one_seed_gives_the_same_weights_and_leaves_the_global_generator_alone()
     other = BottleneckAdapter(config, SHAPE)
     for name, tensor in one.state_dict().items():
         assert torch.equal(tensor, other.state_dict()[name]), name
+
+
+def test_what_hypercomplex_layers_share_is_there_once():
+    adapter = BottleneckAdapter(
+        PRESETS["compacter"].model_copy(update={"reduction_factor": 4}), SHAPE
+    )
+    names = set(adapter.state_dict())
+    assert {name for name in names if "rule" in name} == {"shared.rule.whole"}
+    parts = {"down.blocks.left", "down.blocks.right", "down.bias"}
+    parts |= {"up.blocks.left", "up.blocks.right", "up.bias"}
+    sites = itertools.product(("attention", "ffn"), range(3))
+    expected = {f"{site}.{layer}.{part}" for site, layer in sites for part in parts}
+    assert names == {"shared.rule.whole"} | expected
+
+
+def test_shared_blocks_and_rules_that_are_not_learned_are_there_once_and_saved():
+    config = registry().adapter_config(
+        "compacter[reduction_factor=4,shared_W_phm=true,factorized_phm_rule=true,learn_phm=false,"
+        "phm_bias=false]"
+    )
+    adapter = BottleneckAdapter(config, SHAPE)
+    shared = {f"shared.{way}.{factor}" for way in ("down", "up") for factor in ("left", "right")}
+    assert {name for name, _ in adapter.named_parameters()} == shared
+    assert set(adapter.state_dict()) == shared | {"shared.rule.left", "shared.rule.right"}
+
+
+def test_an_adapter_without_a_shared_rule_has_one_for_each_layer():
+    config = registry().adapter_config("compacter++[reduction_factor=4,shared_phm_rule=false]")
+    names = set(BottleneckAdapter(config, SHAPE).state_dict())
+    rules = {f"ffn.{layer}.{way}.rule.whole" for layer in range(3) for way in ("down", "up")}
+    assert {name for name in names if "rule" in name} == rules
+
+
+def test_copies_of_an_adapter_share_nothing_with_it():
+    adapter = BottleneckAdapter(
+        registry().adapter_config("compacter++[reduction_factor=4,shared_W_phm=true]"), SHAPE
+    )
+    inputs = torch.randn(2, 3, SHAPE.width).unbind()
+    before = adapter.taps(0).ffn(*inputs, torch.tanh, Packing((3,)))
+    twin = copy.deepcopy(adapter)
+    for parameter in twin.parameters():
+        torch.nn.init.zeros_(parameter)
+    assert torch.equal(adapter.taps(0).ffn(*inputs, torch.tanh, Packing((3,))), before)
+    bare = torch.tanh(sum(inputs))
+    assert torch.equal(twin.taps(0).ffn(*inputs, torch.tanh, Packing((3,))), bare)
+
+
+@pytest.mark.parametrize(("name", "kind"), [("nice", NiceCoupling), ("glow", GlowCoupling)])
+def test_an_invertible_adapter_acts_on_the_embeddings(name, kind):
+    config = registry().adapter_config(
+        f"seq_bn[inv_adapter={name},inv_adapter_reduction_factor=4,leave_out=[0]]"
+    )
+    adapter = BottleneckAdapter(config, SHAPE)
+    assert isinstance(adapter.embeddings_tap(), kind)
+    assert adapter.embeddings_tap() is adapter.invertible
+    assert adapter.embeddings_tap().f.down.weight.shape == (4, 16)
+    assert BottleneckAdapter(PRESETS["seq_bn"], SHAPE).embeddings_tap() is None
 
 
 @pytest.mark.parametrize("scheme", ["bert", "mam_adapter", "houlsby"])
@@ -249,7 +322,17 @@ def test_a_fresh_parallel_adapter_leaves_the_encoder_as_it_is(preset, model):
     assert torch.equal(bare, adapted)
 
 
-@pytest.mark.parametrize("preset", ["seq_bn", "double_seq_bn", "par_bn", "scaled_par_bn"])
+@pytest.mark.parametrize(
+    "preset",
+    [
+        "seq_bn",
+        "double_seq_bn",
+        "par_bn",
+        "scaled_par_bn",
+        "seq_bn_inv",
+        "compacter[reduction_factor=4]",
+    ],
+)
 def test_gradients_reach_all_of_the_adapter_and_nothing_else(preset, model):
     model.add_adapter("a", preset)
     model.add_adapter("b", preset)
@@ -278,3 +361,57 @@ def test_taps_follow_a_move_to_another_type():
     ).to(torch.bfloat16)
     tap = adapter.taps(0).ffn
     assert {parameter.dtype for parameter in tap.parameters()} == {torch.bfloat16}
+
+
+# the names of our tensors by those of the adapters library, whatever is in front of them there
+SHARED = {"phm_rule": "shared.rule.whole"}
+PHM_PARTS = {"W_left": "blocks.left", "W_right": "blocks.right", "b": "bias"}
+
+
+def compacter_names(theirs):
+    ours = {}
+    for key, tensor in theirs.items():
+        if "shared_parameters" in key:
+            ours[SHARED[key.split(".")[-1]]] = tensor
+            continue
+        *_, layer, site, _, _, way, part = key.replace("down.0", "down").split(".")
+        place = f"{SITES[site]}.{layer}.{way.removeprefix('adapter_')}"
+        ours[f"{place}.{PHM_PARTS[part]}"] = tensor
+    return ours
+
+
+def inverse_names(theirs):
+    ours = {}
+    for key, tensor in theirs.items():
+        if "invertible_adapters" in key:
+            *_, network, place, part = key.split(".")
+            ours[f"invertible.{network.lower()}.{'down' if place == '0' else 'up'}.{part}"] = tensor
+    rest = {key: value for key, value in theirs.items() if "invertible_adapters" not in key}
+    return ours | our_names(rest, PRESETS["seq_bn"])
+
+
+@pytest.mark.parametrize(
+    ("name", "names"), [("compacter", compacter_names), ("seq_bn_inv", inverse_names)]
+)
+def test_compact_and_invertible_files_give_what_they_gave_there(name, names, recorded):
+    found = recorded(f"{name}/bin")
+    adapter = BottleneckAdapter(BottleneckConfig(**found.kept(BottleneckConfig)), SHAPE)
+    adapter.load_state_dict(names(found.tensors))
+    states, logits = found.computed(adapter)
+    for own, expected in zip(states, found.states, strict=True):
+        torch.testing.assert_close(own, expected, atol=1e-5, rtol=0)
+    torch.testing.assert_close(logits, found.logits, atol=1e-5, rtol=0)
+
+
+class TestBottleneckAdapter(AdapterConformance):
+    adapter = BottleneckAdapter
+    configs = tuple(
+        registry().adapter_config(text)
+        for text in (
+            "compacter[reduction_factor=4,phm_dim=2]",
+            "compacter++[reduction_factor=4,shared_W_phm=true,learn_phm=false,scaling=channel]",
+            "seq_bn_inv[stochastic_depth=0.3]",
+            "double_seq_bn[inv_adapter=glow,inv_adapter_reduction_factor=4]",
+            "adapter_plus[reduction_factor=8]",
+        )
+    )

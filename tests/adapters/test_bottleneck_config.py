@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from polyhead.adapters import BottleneckConfig
-from polyhead.adapters.bottleneck_config import PRESETS
+from polyhead.adapters.bottleneck_presets import PRESETS
 from polyhead.contracts import ACTIVATIONS, EncoderShape, validate_config
 from polyhead.errors import ConfigError
 from polyhead.registry import registry
@@ -50,6 +50,21 @@ def test_other_fields_default_as_in_the_adapters_library():
         "adapter_residual_before_ln": False,
         "leave_out": (),
         "dropout": 0.0,
+        "stochastic_depth": 0.0,
+        "inv_adapter": None,
+        "inv_adapter_reduction_factor": None,
+        "phm_layer": False,
+        "phm_dim": 4,
+        "factorized_phm_W": True,
+        "shared_W_phm": False,
+        "shared_phm_rule": True,
+        "factorized_phm_rule": False,
+        "phm_c_init": "normal",
+        "phm_init_range": 0.0001,
+        "learn_phm": True,
+        "hypercomplex_nonlinearity": "glorot-uniform",
+        "phm_rank": 1,
+        "phm_bias": True,
     }
 
 
@@ -76,13 +91,39 @@ def test_other_fields_default_as_in_the_adapters_library():
             {"mh_adapter": False, "reduction_factor": 2, "non_linearity": "relu"}
             | {"is_parallel": True, "init_weights": "mam_adapter", "scaling": "learned"},
         ),
+        (
+            "seq_bn_inv",
+            {"mh_adapter": False, "reduction_factor": 16, "original_ln_before": True}
+            | {"inv_adapter": "nice", "inv_adapter_reduction_factor": 2},
+        ),
+        (
+            "double_seq_bn_inv",
+            {"mh_adapter": True, "reduction_factor": 16, "original_ln_before": False}
+            | {"inv_adapter": "nice", "inv_adapter_reduction_factor": 2},
+        ),
+        (
+            "compacter",
+            {"mh_adapter": True, "reduction_factor": 32, "non_linearity": "gelu"}
+            | {"phm_layer": True, "phm_dim": 4, "original_ln_before": False},
+        ),
+        (
+            "compacter++",
+            {"mh_adapter": False, "reduction_factor": 32, "non_linearity": "gelu"}
+            | {"phm_layer": True, "phm_dim": 4, "original_ln_before": True},
+        ),
+        (
+            "adapter_plus",
+            {"mh_adapter": False, "reduction_factor": 96, "non_linearity": "gelu"}
+            | {"original_ln_before": True, "residual_before_ln": False, "scaling": "channel"}
+            | {"init_weights": "houlsby", "stochastic_depth": 0.1},
+        ),
     ],
 )
 def test_presets_are_those_of_the_adapters_library(name, expected):
     config = registry().adapter_config(name)
     assert config.model_dump(include=set(expected)) == expected
     assert config.output_adapter
-    assert config.original_ln_after
+    assert config.original_ln_after == (name != "adapter_plus")
 
 
 @pytest.mark.parametrize(
@@ -92,6 +133,8 @@ def test_presets_are_those_of_the_adapters_library(name, expected):
         ("houlsby", "double_seq_bn"),
         ("parallel", "par_bn"),
         ("scaled_parallel", "scaled_par_bn"),
+        ("pfeiffer+inv", "seq_bn_inv"),
+        ("houlsby+inv", "double_seq_bn_inv"),
     ],
 )
 def test_old_names_mean_the_same_as_new_ones(old, new):
@@ -120,6 +163,9 @@ def test_every_field_set_survives_json():
         adapter_residual_before_ln=True,
         leave_out=(1,),
         dropout=0.25,
+        stochastic_depth=0.5,
+        inv_adapter="glow",
+        inv_adapter_reduction_factor=1.5,
     )
     again = BottleneckConfig.model_validate_json(config.model_dump_json())
     assert again == config
@@ -131,6 +177,12 @@ def test_a_config_string_changes_the_fields_it_names_and_no_other():
     config = registry().adapter_config("seq_bn[reduction_factor=8, dropout=0.1]")
     changed = {"reduction_factor": 8.0, "dropout": 0.1}
     assert config.model_dump() == {**PRESETS["seq_bn"].model_dump(), **changed}
+
+
+def test_a_name_with_a_plus_can_be_configured_by_a_string():
+    config = registry().adapter_config("compacter++[phm_dim=2, hypercomplex_nonlinearity=normal]")
+    changed = {"phm_dim": 2, "hypercomplex_nonlinearity": "normal"}
+    assert config == PRESETS["compacter++"].model_copy(update=changed)
 
 
 def test_a_config_string_takes_lists_maps_words_and_none():
@@ -203,6 +255,41 @@ def test_activations_are_known_by_name_in_any_case(name):
             "adapter_residual_before_ln cannot be changed where is_parallel is true",
         ),
         ({"reduction_facto": 8}, "unknown field 'reduction_facto'"),
+        ({"stochastic_depth": 1.0}, "stochastic_depth: Input should be less than 1"),
+        ({"inv_adapter": "realnvp"}, "inv_adapter: Input should be 'nice' or 'glow'"),
+        (
+            {"inv_adapter": "nice"},
+            "inv_adapter needs inv_adapter_reduction_factor",
+        ),
+        (
+            {"inv_adapter_reduction_factor": 2},
+            "inv_adapter_reduction_factor needs inv_adapter, 'nice' or 'glow'",
+        ),
+        (
+            {"inv_adapter": "nice", "inv_adapter_reduction_factor": 0},
+            "inv_adapter_reduction_factor: Input should be greater than 0",
+        ),
+        ({"phm_dim": 2}, "phm_dim cannot be changed without phm_layer"),
+        (
+            {"shared_W_phm": True, "phm_bias": False},
+            "shared_W_phm and phm_bias cannot be changed without phm_layer",
+        ),
+        ({"phm_layer": True, "phm_dim": 0}, "phm_dim: Input should be greater than or equal to 1"),
+        ({"phm_layer": True, "phm_dim": 10**9}, "phm_dim: Input should be less than or equal to"),
+        ({"phm_layer": True, "phm_rank": 10**9}, "phm_rank: Input should be less than or equal to"),
+        (
+            {"phm_layer": True, "phm_rank": 2, "factorized_phm_W": False},
+            "phm_rank cannot be changed without factorized_phm_W",
+        ),
+        (
+            {"phm_layer": True, "hypercomplex_nonlinearity": "phm"},
+            "hypercomplex_nonlinearity: Input should be 'glorot-uniform', 'glorot-normal' or",
+        ),
+        (
+            {"phm_layer": True, "init_weights": "houlsby"},
+            "init_weights='houlsby' has no meaning where phm_layer is true",
+        ),
+        ({"cross_adapter": True}, "unknown field 'cross_adapter'"),
     ],
 )
 def test_a_field_that_makes_no_sense_is_refused_in_one_line(fields, message):
@@ -242,6 +329,18 @@ def test_each_layer_has_the_factor_of_its_number_or_the_default(factors, left_ou
     }
 
 
+@pytest.mark.parametrize(("factor", "expected"), [(2, 8), (3, 5), (0.5, 32), (1000, 1)])
+def test_the_networks_of_an_invertible_adapter_are_half_the_width_divided(factor, expected):
+    config = configured(inv_adapter="nice", inv_adapter_reduction_factor=factor)
+    assert config.inverse_width(16) == expected
+
+
+def test_an_absurd_invertible_adapter_is_refused():
+    config = configured(inv_adapter="nice", inv_adapter_reduction_factor=1e-9)
+    with pytest.raises(ConfigError, match=r"makes a network of width 16,000,000,000; the most is"):
+        config.inverse_width(16)
+
+
 def test_a_layer_left_out_needs_no_factor():
     config = configured(reduction_factor={"0": 4, "1": 8}, leave_out=(2,))
     assert config.widths(SHAPE) == {0: 8, 1: 4}
@@ -265,6 +364,18 @@ def test_a_layer_left_out_needs_no_factor():
             "makes a bottleneck of width 32,000,000; the most is 65,536.",
         ),
         ({"reduction_factor": 5e-324}, "reduction_factor 5e-324 makes a bottleneck of width inf"),
+        (
+            {"phm_layer": True, "reduction_factor": 2, "phm_dim": 5},
+            "phm_dim 5 must divide all widths, and the encoder has the width 32;",
+        ),
+        (
+            {"phm_layer": True, "reduction_factor": {"1": 5, "default": 2}},
+            "phm_dim 4 must divide all widths, and the bottleneck of layer 1 has 6;",
+        ),
+        (
+            {"phm_layer": True, "shared_W_phm": True, "reduction_factor": {"1": 4, "default": 2}},
+            "shared_W_phm needs bottlenecks of one width",
+        ),
     ],
 )
 def test_a_config_that_does_not_fit_the_encoder_is_refused(fields, message):
@@ -280,6 +391,6 @@ def test_every_field_has_a_description_and_the_schema_can_be_printed():
 
 def test_presets_differ_from_each_other():
     distinct = {config.model_dump_json() for config in PRESETS.values()}
-    assert len(distinct) == 4
+    assert len(distinct) == 9
     for one, other in itertools.combinations(distinct, 2):
         assert one != other

@@ -10,7 +10,9 @@ from torch.nn import functional
 
 from polyhead.adapters import BottleneckConfig
 from polyhead.adapters.bottleneck_site import BottleneckSite
+from polyhead.adapters.hypercomplex import HypercomplexShared
 from polyhead.batch import Packing
+from polyhead.contracts import ComposableTap
 
 WIDTH, INNER = 8, 3
 LENGTHS = (4, 1, 6)
@@ -62,16 +64,20 @@ def norm(values):
     return functional.layer_norm(values, (WIDTH,), eps=1e-12)
 
 
+def inputs(config, f, h):
+    """What the bottleneck reads, and its own residual."""
+    if config.is_parallel:
+        return h, f
+    if not config.original_ln_before:
+        return f, f
+    read = norm(f + h)
+    return read, {True: f, "post_add": f + h, False: read}[config.residual_before_ln]
+
+
 def expected(site, f, h, packing):
     """The bottleneck as the adapters library writes it, row by row on padded-free tensors."""
     config = site.config
-    if config.is_parallel:
-        read, skip = h, None
-    else:
-        read, skip = f, f
-        if config.original_ln_before:
-            read = norm(f + h)
-            skip = {True: f, "post_add": f + h, False: read}[config.residual_before_ln]
+    read, skip = inputs(config, f, h)
     inner = site.norm_before(read) if config.ln_before else read
     inner = functional.gelu(inner @ site.down.weight.T + site.down.bias)
     up = (inner @ site.up.weight.T + site.up.bias) * site.scale
@@ -146,6 +152,39 @@ def test_gradients_of_the_weights_agree_with_finite_differences():
     assert torch.autograd.gradcheck(run, tuple(site.parameters()))
 
 
+def test_the_change_and_the_end_of_the_sublayer_make_what_a_call_makes():
+    f, h = tokens(1), tokens(2)
+    for config in every_config():
+        site = filled(config)
+        change = site.change(f, h, norm, PACKING)
+        found = site.close(change.output, h, norm)
+        torch.testing.assert_close(found, site(f, h, norm, PACKING), atol=3e-6, rtol=0)
+
+
+def test_a_change_says_what_was_read_and_what_a_fusion_weighs():
+    f, h = tokens(1), tokens(2)
+    for config in every_config():
+        site = filled(config)
+        change = site.change(f, h, norm, PACKING)
+        read, skip = inputs(config, f, h)
+        inner = site.norm_before(read) if config.ln_before else read
+        inner = functional.gelu(inner @ site.down.weight.T + site.down.bias)
+        up = (inner @ site.up.weight.T + site.up.bias) * site.scale
+        torch.testing.assert_close(change.read, read, atol=2e-6, rtol=0)
+        torch.testing.assert_close(change.skip, skip, atol=2e-6, rtol=0)
+        torch.testing.assert_close(change.fused, up, atol=2e-6, rtol=0)
+
+
+def test_a_plain_change_is_what_is_added():
+    change = filled(configured(original_ln_before=True)).change(tokens(1), tokens(2), norm, PACKING)
+    assert change.raw is None
+    assert change.fused is change.added
+
+
+def test_a_site_is_composable():
+    assert isinstance(filled(configured()), ComposableTap)
+
+
 @settings(max_examples=30, deadline=None)
 @given(
     lengths=st.lists(st.integers(1, 7), min_size=2, max_size=6),
@@ -178,7 +217,7 @@ def test_the_gate_of_a_row_is_the_mean_over_its_own_tokens():
     read = tokens(3)
     gates = torch.sigmoid(read @ site.gate.weight.T + site.gate.bias).squeeze(1)
     means = torch.stack([row.mean() for row in gates.split(LENGTHS)])
-    found = site._gate(read, PACKING)
+    found = site._share(read, PACKING)
     torch.testing.assert_close(found.squeeze(1), means.repeat_interleave(torch.tensor(LENGTHS)))
 
 
@@ -208,6 +247,66 @@ def test_dropout_keeps_or_drops_single_numbers_of_the_result():
     is_dropped = change.abs() < 1e-6
     torch.testing.assert_close(change[~is_dropped], kept[~is_dropped], atol=1e-5, rtol=0)
     assert 0.3 < is_dropped.float().mean() < 0.7
+
+
+def test_stochastic_depth_drops_whole_rows_in_training_alone():
+    site = filled(configured(stochastic_depth=0.5, original_ln_after=False))
+    packing = Packing((2,) * 200)
+    f, h = tokens(1, packing), tokens(2, packing)
+    full = expected(site, f, h, packing) - f
+    torch.testing.assert_close(site(f, h, norm, packing) - f, full, atol=2e-6, rtol=0)
+    site.train()
+    torch.manual_seed(0)
+    change = site(f, h, norm, packing) - f
+    kept = (change.abs().amax(dim=1) > 1e-6).view(-1, 2)
+    assert torch.equal(kept[:, 0], kept[:, 1])
+    assert 0.4 < kept.float().mean() < 0.6
+    rows = kept.flatten()
+    torch.testing.assert_close(change[rows], 2 * full[rows], atol=1e-5, rtol=0)
+
+
+def test_a_gate_and_stochastic_depth_act_together():
+    fields = {"use_gating": True, "original_ln_after": False}
+    site = filled(configured(stochastic_depth=0.25, **fields))
+    f, h = tokens(1), tokens(2)
+    gated = expected(site, f, h, PACKING) - f
+    torch.manual_seed(1)
+    change = site.train()(f, h, norm, PACKING) - f
+    for own, full in zip(change.split(LENGTHS), gated.split(LENGTHS), strict=True):
+        scale = 0.0 if not own.any() else 1 / 0.75
+        torch.testing.assert_close(own, full * scale, atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"original_ln_before": True},
+        {"phm_bias": False, "scaling": "channel"},
+        {"phm_bias": False, "is_parallel": True, "scaling": 4.0, "use_gating": True},
+    ],
+)
+def test_hypercomplex_projections_take_the_place_of_plain_ones(fields):
+    config = configured(phm_layer=True, phm_dim=2, **fields)
+    shared = HypercomplexShared(config, WIDTH, 4, None)
+    torch.manual_seed(0)
+    site = BottleneckSite(config, WIDTH, 4, None, shared)
+    for parameter in (*site.parameters(), *shared.parameters()):
+        nn.init.normal_(parameter, std=0.7)
+    plain = BottleneckSite(configured(**fields | {"phm_bias": True}), WIDTH, 4, None)
+    with torch.no_grad():
+        for own, theirs in ((plain.down, site.down), (plain.up, site.up)):
+            weight, bias = theirs.matrix()
+            own.weight.copy_(weight)
+            own.bias.copy_(torch.zeros(len(weight)) if bias is None else bias)
+        if config.scaling == "channel":
+            plain.scale.copy_(site.scale)
+        if config.use_gating:
+            plain.gate.load_state_dict(site.gate.state_dict())
+    f, h = tokens(1), tokens(2)
+    found = site(f, h, norm, PACKING)
+    torch.testing.assert_close(found, plain(f, h, norm, PACKING), atol=2e-6, rtol=0)
+    change = site.change(f, h, norm, PACKING)
+    torch.testing.assert_close(site.close(change.output, h, norm), found, atol=2e-6, rtol=0)
 
 
 def test_training_mode_without_dropout_computes_the_same():

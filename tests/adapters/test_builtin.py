@@ -1,12 +1,14 @@
+import polyhead.adapters
 from polyhead.adapters import BottleneckAdapter
 from polyhead.adapters.builtin import polyhead_register_adapters
 from polyhead.registry import Registry
 
 
-def test_the_hook_registers_the_bottleneck_and_nothing_else():
+def test_the_hook_registers_every_kind_of_the_package():
     found = []
     polyhead_register_adapters(found.append)
-    assert found == [BottleneckAdapter]
+    kinds = [name for name in polyhead.adapters.__all__ if name.endswith("Adapter")]
+    assert [kind.__name__ for kind in found] == kinds
 
 
 def test_built_in_kinds_and_presets_come_from_polyhead_itself():

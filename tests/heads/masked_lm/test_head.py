@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -74,6 +75,22 @@ def test_the_head_of_the_adapters_library_gives_what_it_gave_there(make_model):
         out.logits[is_token], expected["logits"][is_token], atol=1e-5, rtol=0
     )
     assert not out.logits[~is_token].any()
+
+
+def test_what_is_compared_with_embeddings_is_mapped_back_by_each_rows_own_adapter():
+    head, seen = a_head(), hidden()
+
+    def mapped_back(states, packing):
+        return states.flip(1) * 3
+
+    plain = head(seen)["states"]
+    found = head(replace(seen, inverses=(None, mapped_back, None)))
+    first, own, last = plain.split(PACKING.lengths)
+    expected = torch.cat([first, own.flip(1) * 3, last])
+    torch.testing.assert_close(found["states"], expected)
+    torch.testing.assert_close(
+        head.logits(found), expected @ seen.word_embeddings.T + head.bias, atol=1e-5, rtol=1e-5
+    )
 
 
 def test_logits_follow_the_written_formula(shake):
