@@ -39,6 +39,11 @@ def _show_task(saved: "SavedTask", *, as_json: bool) -> None:
                 "task": saved.manifest.model_dump(mode="json"),
                 "head": saved.head.model_dump(mode="json"),
                 "adapter": None if saved.adapter is None else saved.adapter.model_dump(mode="json"),
+                "adapters": {
+                    part.name: part.model_dump(mode="json")
+                    for part in saved.adapters.values()
+                    if saved.adapter is None
+                },
                 "files": sizes,
             }
         )
@@ -46,15 +51,22 @@ def _show_task(saved: "SavedTask", *, as_json: bool) -> None:
     manifest = saved.manifest
     rows = [
         ["head", _part(saved.head)],
-        ["adapter", "none: the head reads the bare encoder"]
-        if saved.adapter is None
-        else ["adapter", _part(saved.adapter)],
+        *_adapter_rows(saved),
         ["texts", _fields(manifest.text.model_dump())],
         *_common_rows(manifest),
         ["training", _fields(manifest.training)],
         *([name, readable_size(size)] for name, size in sizes.items()),
     ]
     print_table(["task", manifest.name], [row for row in rows if row[1]])
+
+
+def _adapter_rows(saved: "SavedTask") -> list[list[str]]:
+    if saved.adapter is not None:
+        return [["adapter", _part(saved.adapter)]]
+    if saved.manifest.setup is None:
+        return [["adapter", "none: the head reads the bare encoder"]]
+    parts = [[f"adapter {part.name}", _part(part)] for part in saved.adapters.values()]
+    return [["adapters", saved.manifest.setup], *parts]
 
 
 def _show_file(path: Path, manifest: "Manifest", *, as_json: bool) -> None:

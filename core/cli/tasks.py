@@ -48,7 +48,7 @@ def _describe(folder: Path) -> dict[str, Any]:
         "task": saved.manifest.name,
         "folder": str(folder),
         "head": saved.head.kind,
-        "adapter": None if saved.adapter is None else saved.adapter.kind,
+        "adapter": saved.manifest.setup or (saved.adapter.kind if saved.adapter else None),
         "backbone": saved.manifest.backbone.name,
         "metrics": saved.manifest.metrics,
         "created": saved.manifest.created.isoformat(),
