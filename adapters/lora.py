@@ -129,12 +129,17 @@ class LoraAdapter(Adapter):
 
     def why_no_sum(self, shares: Sequence[float]) -> str | None:
         """Why weights of several cannot be added up; see Adapter."""
+        if self.config.use_dora:
+            reason = why_not_whole(shares, "a DoRA")
+            if reason is not None:
+                return reason
         if min(shares) < 0:
             return (
                 "with a negative share A and B would both change their sign, and their product "
-                "would not; use the strategy 'lora_linear_only_negate_b' or 'lora_delta_w_svd'."
+                "would not; use the strategy 'lora_linear_only_negate_b', or 'lora_delta_w_svd' "
+                "where it is no DoRA."
             )
-        return why_not_whole(shares, "a DoRA") if self.config.use_dora else None
+        return None
 
     def _part(self, layer: int, site: str) -> LoraSite | None:
         """The change of one linear layer, to be put into its weight."""

@@ -11,7 +11,7 @@ from torch import nn
 
 from polyhead.composition import trained_names
 from polyhead.contracts import SideAdapter, targets_of
-from polyhead.errors import ContractError, InputError
+from polyhead.errors import ContractError, InputError, listing
 from polyhead.train.encoding import encode_labelled
 from polyhead.train.evaluation import measured
 
@@ -33,11 +33,14 @@ class Learner:
         task: The task.
         side: Its adapter, where that is a side adapter; else None.
         reads_bare: Whether its rows go through the encoder as if they had no adapter.
-        adapters: The adapters that learn; of several put together, those of `trained_names`.
+        trained: The names of the adapters that learn; of several put together, those of
+            `trained_names`.
+        held: The names of those that act on its rows and do not learn.
+        adapters: The adapters that learn.
         modules: Its head and these adapters.
         head_parameters: The head's, but for any it shares with the encoder.
         adapter_parameters: The adapters'.
-        held_parameters: Of adapters that act on its rows and do not learn.
+        held_parameters: Of the adapters that do not learn.
         parameters: What is trained: both.
         train: The training examples, encoded.
         evaluation: The evaluation examples, encoded; empty without.
@@ -51,7 +54,7 @@ class Learner:
         model: DistilBertModelWithHeads,
         task: str,
         seed: int = 0,
-        hold: Collection[str] = (),
+        hold: str | Collection[str] = (),
     ) -> None:
         """Finds the task's modules and keeps a copy of their weights.
 
@@ -59,7 +62,7 @@ class Learner:
             model: It has the task.
             task: The task's name.
             seed: Of what the head draws anew for each step.
-            hold: Names of its adapters that do not learn.
+            hold: Names of its adapters that do not learn, or one name.
 
         Raises:
             UnknownTaskError: The model has no such task.
@@ -71,25 +74,23 @@ class Learner:
         self.head = model.heads[self.task.head]
         self.modules: list[nn.Module] = [self.head]
         acting = model.adapters_of(self.task.adapter)
-        strange = [name for name in hold if name not in acting]
+        wanted = {hold} if isinstance(hold, str) else set(hold)
+        strange = sorted(map(str, wanted - acting.keys()))
         if strange:
             raise InputError(
                 f"the task {task!r} does not use the adapter {strange[0]!r}, so it cannot be held; "
-                f"it uses: {', '.join(acting) or 'none'}."
+                f"it uses: {listing(list(acting))}."
             )
-        trained = [
-            name
-            for name in trained_names(self.task.adapter, model.adapter_table)
-            if name not in hold
-        ]
+        trained = trained_names(self.task.adapter, model.adapter_table)
+        self.trained = tuple(name for name in trained if name not in wanted)
+        self.held = tuple(name for name in acting if name not in self.trained)
         self.side = next((a for a in acting.values() if isinstance(a, SideAdapter)), None)
         self.reads_bare = not acting or self.side is not None
-        self.adapters = [model.adapters[name] for name in trained]
+        self.adapters = [acting[name] for name in self.trained]
         self.modules += self.adapters
         self.head_parameters = self._trainable(self.modules[:1])
         self.adapter_parameters = self._trainable(self.modules[1:])
-        held = [adapter for name, adapter in acting.items() if name not in trained]
-        self.held_parameters = self._trainable(held)
+        self.held_parameters = self._trainable([acting[name] for name in self.held])
         self.parameters = [*self.head_parameters, *self.adapter_parameters]
         if not self.parameters:
             raise InputError(
@@ -141,17 +142,31 @@ class Learner:
             The figures, and whether they are the best. Without evaluation examples the figure is
             the training loss, and the last epoch counts as the best.
         """
+        figures, gain = self.measure(train_loss, cache)
+        is_best = gain is None or gain > 0
+        self.settle(epoch, figures, is_best=is_best)
+        return figures, is_best
+
+    def measure(
+        self, train_loss: float, cache: ActivationCache | None = None
+    ) -> tuple[dict[str, float], float | None]:
+        """The figures of the weights as they are; arguments as those of `judge`.
+
+        Returns:
+            The figures, and by what share of itself the primary one is better than the best so far:
+            above 0 where it is. None without evaluation examples.
+        """
         if not self.evaluation:
-            figures = {"train_loss": train_loss}
-            self.keep(epoch, figures)
-            return figures, True
+            return {"train_loss": train_loss}, None
         metrics = measured(self.model, self.task, self.evaluation, cache=cache)
         figures = metrics.compute()
-        is_best = self._is_better(metrics, figures)
+        return figures, self._gain(metrics, figures)
+
+    def settle(self, epoch: int, figures: Mapping[str, float], *, is_best: bool) -> None:
+        """Keeps the weights an epoch ended with, where they are the best so far."""
         if is_best:
             self.keep(epoch, figures)
         self._n_worse = 0 if is_best else self._n_worse + 1
-        return figures, is_best
 
     def is_out_of_patience(self, patience: int | None) -> bool:
         """Whether that many epochs in a row were not better than the best."""
@@ -175,7 +190,7 @@ class Learner:
         weights = chain.from_iterable(module.parameters() for module in modules)
         return [w for w in weights if id(w) not in encoders and w.is_floating_point()]
 
-    def _is_better(self, metrics: Metrics, figures: Mapping[str, float]) -> bool:
+    def _gain(self, metrics: Metrics, figures: Mapping[str, float]) -> float:
         self.primary = metrics.primary
         if self.primary not in figures:
             raise ContractError(
@@ -185,5 +200,9 @@ class Learner:
         new = figures[self.primary]
         best = self.best_figures.get(self.primary, math.nan)
         if math.isnan(best):  # the first epoch, or none with a figure yet
-            return self.best_epoch == 0 or not math.isnan(new)
-        return new > best if metrics.higher_is_better else new < best
+            return math.inf if self.best_epoch == 0 or not math.isnan(new) else 0.0
+        if math.isnan(new):
+            return -math.inf
+        change = new - best if metrics.higher_is_better else best - new
+        size = abs(new) + abs(best)
+        return change if change == 0 or math.isinf(size) else change / size

@@ -16,6 +16,7 @@ from polyhead.train.modes import trainable
 from polyhead.train.sampler import shuffled_batches
 from polyhead.train.schedule import lr_factor, n_warmup_steps
 from polyhead.train.seeds import seeded
+from polyhead.train.sharing import groups_of, is_best_of_all
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -33,7 +34,8 @@ class Run:
     """One training run, and how far it is.
 
     The rows of several tasks may share a step; each task has its own loss, gradient norm and best
-    epoch. `Trainer.fit` runs one task.
+    epoch, but for tasks that share weights, which have a norm and an epoch between them.
+    `Trainer.fit` runs one task.
 
     Attributes:
         model: The model.
@@ -65,6 +67,7 @@ class Run:
         self.model = model
         self.settings = settings
         self.learners = learners
+        self._groups = groups_of(learners)
         self.figures: list[list[dict[str, float]]] = [[] for _ in learners]
         self.events: list[TrainEvent] = []
         self.interrupted = False
@@ -169,12 +172,18 @@ class Run:
         return values
 
     def _clip(self, learners: Sequence[Learner]) -> None:
-        """Shortens each task's own gradient, so that one task's never depends on another's."""
+        """Shortens each task's own gradient, so that one task's never depends on another's.
+
+        Only tasks that share weights have one gradient.
+        """
         if self.settings.max_grad_norm is None:
             return
-        for learner in learners:
-            norm = nn.utils.clip_grad_norm_(learner.parameters, self.settings.max_grad_norm)
-            self._check_finite(learner, "gradient", float(norm))
+        for group in self._groups:
+            present = [learner for learner in group if learner in learners]
+            weights = dict.fromkeys(weight for learner in present for weight in learner.parameters)
+            if present:
+                norm = nn.utils.clip_grad_norm_(list(weights), self.settings.max_grad_norm)
+                self._check_finite(present[0], "gradient", float(norm))
 
     def _check_finite(self, learner: Learner, what: str, value: float) -> None:
         if math.isfinite(value):
@@ -188,20 +197,28 @@ class Run:
         )
 
     def _finish_epoch(self, losses: Sequence[float], train_s: float) -> None:
-        for number, (learner, loss) in enumerate(zip(self.learners, losses, strict=True)):
-            started = self._clock()
-            figures, is_best = learner.judge(self._epoch, loss, self._cache)
-            self.figures[number].append(figures)
-            self._tell(
-                learner,
-                "epoch",
-                lr=self._lr,
-                train_loss=loss,
-                train_s=train_s,
-                eval_s=self._clock() - started if learner.evaluation else None,
-                metrics=figures if learner.evaluation else None,
-                is_best=is_best,
-            )
+        loss_of = dict(zip(self.learners, losses, strict=True))
+        for group in self._groups:
+            measured = []
+            for learner in group:
+                started = self._clock()
+                figures, gain = learner.measure(loss_of[learner], self._cache)
+                eval_s = self._clock() - started if learner.evaluation else None
+                measured.append((learner, figures, gain, eval_s))
+            is_best = is_best_of_all([gain for _, _, gain, _ in measured])
+            for learner, figures, _, eval_s in measured:
+                learner.settle(self._epoch, figures, is_best=is_best)
+                self.figures[self.learners.index(learner)].append(figures)
+                self._tell(
+                    learner,
+                    "epoch",
+                    lr=self._lr,
+                    train_loss=loss_of[learner],
+                    train_s=train_s,
+                    eval_s=eval_s,
+                    metrics=figures if learner.evaluation else None,
+                    is_best=is_best,
+                )
 
     def _end(self, restore: Sequence[Learner]) -> None:
         """Puts the best weights in place and tells of the end, Ctrl-C or not."""

@@ -6,12 +6,13 @@ import math
 import time
 from typing import TYPE_CHECKING
 
-from polyhead.errors import InputError
+from polyhead.errors import InputError, listing
 from polyhead.train.learner import Learner
 from polyhead.train.observers import Observers
 from polyhead.train.result import TrainResult
 from polyhead.train.run import Run
 from polyhead.train.settings import TrainSettings
+from polyhead.train.sharing import check_held
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -61,7 +62,7 @@ class Trainer:
         train: Sequence[Example],
         evaluation: Sequence[Example] | None = None,
         *,
-        hold: Collection[str] = (),
+        hold: str | Collection[str] = (),
     ) -> TrainResult:
         """Trains the task and leaves its best weights in the model.
 
@@ -76,7 +77,7 @@ class Trainer:
             train: Labelled examples.
             evaluation: Labelled examples by which the best epoch is chosen; without them it is the
                 last one.
-            hold: Names of the task's adapters that shall not learn.
+            hold: Names of the task's adapters that shall not learn, or one name.
 
         Returns:
             What came of it.
@@ -93,18 +94,19 @@ class Trainer:
 
     def fit_together(
         self,
-        examples: Mapping[str, tuple[Sequence[Example], Sequence[Example]]],
+        examples: Mapping[str, tuple[Sequence[Example], Sequence[Example] | None]],
         *,
-        hold: Mapping[str, Collection[str]] | None = None,
+        hold: Mapping[str, str | Collection[str]] | None = None,
     ) -> dict[str, TrainResult]:
         """Trains several tasks in one run: a step's rows are of any of them, drawn from all.
 
         Each task has its own labels, its own loss, its own gradients and its own best epoch. What
-        several tasks share, an adapter for example, learns from all of them.
+        several tasks share, an adapter for example, learns from all of them; they keep the epoch
+        that is the best for them on the whole: that with the largest sum of relative gains.
 
         Args:
             examples: For each task's name its training and its evaluation examples; the latter may
-                be empty.
+                be empty or None.
             hold: For a task's name those of its adapters that shall not learn.
 
         Returns:
@@ -112,26 +114,32 @@ class Trainer:
 
         Raises:
             UnknownTaskError: The model has no such task.
-            InputError: As in `fit`; or there is no task.
+            InputError: As in `fit`; or there is no task, `hold` names another one, or an adapter is
+                held by one task and learns from another.
             TrainError: As in `fit`.
         """
         started = self._clock()
-        if not examples:
+        given = {task: (train, evaluation or ()) for task, (train, evaluation) in examples.items()}
+        if not given:
             raise InputError("there is no task to train; give examples of at least one.")
-        for _, evaluation in examples.values():
-            if self.settings.patience is not None and not evaluation:
-                raise InputError(
-                    "patience needs evaluation examples to tell which epoch is better."
-                )
+        if self.settings.patience is not None and not all(dev for _, dev in given.values()):
+            raise InputError("patience needs evaluation examples to tell which epoch is better.")
         held = hold or {}
+        strange = [task for task in held if task not in given]
+        if strange:
+            raise InputError(
+                f"hold names the task {strange[0]!r}, which is not trained here; those that are: "
+                f"{listing(list(given))}."
+            )
         learners = [
-            Learner(self.model, task, self.settings.seed, held.get(task, ())) for task in examples
+            Learner(self.model, task, self.settings.seed, held.get(task, ())) for task in given
         ]
+        check_held(learners)
         run = Run(self.model, self.settings, learners, Observers(self._observers), self._clock)
-        run.go(list(examples.values()))
+        run.go(list(given.values()))
         seconds = self._clock() - started
         return {
-            learner.task.name: self._result(learner, run, number, examples, seconds)
+            learner.task.name: self._result(learner, run, number, given, seconds)
             for number, learner in enumerate(learners)
         }
 

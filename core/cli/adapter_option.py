@@ -1,12 +1,13 @@
 """What `--adapter` and `--with` of `polyhead train` ask for."""
 
+import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from polyhead.errors import ConfigError
+from polyhead.errors import ConfigError, listing
 
 if TYPE_CHECKING:
     from polyhead.composition import AdapterSetup, Block
@@ -49,6 +50,8 @@ class WantedAdapter:
         """
         from polyhead.composition import Block, parse_setup
 
+        if saved and given is None:
+            raise ConfigError("--with is for what --adapter names; give --adapter too.")
         if given is None or _BLOCK.match(given) is None:
             wanted = cls(recommended if given is None else given, None, saved)
             if not saved:
@@ -79,18 +82,27 @@ class WantedAdapter:
         Raises:
             ArtifactError: One of `saved` is damaged, or of another backbone.
             NameTakenError: Two of them have one name.
+            ConfigError: `--adapter` names none of them.
         """
         for path in self.saved:
             _load(model, path)
-        if self.block is None and self.text in model.adapters:
+        if self.block is not None:
+            return self.config(), self.block
+        if self.text in model.adapters:
             return None, self.text
-        return self.config(), self.block
+        if self.saved:
+            raise ConfigError(
+                f"--adapter names {self.text!r}, and --with loads {listing(list(model.adapters))}: "
+                "leave --with out, or name what it loads."
+            )
+        return self.config(), None
 
 
 def _load(model: "DistilBertModelWithHeads", path: Path) -> None:
     from polyhead.artifact import TASK_FILE
 
-    if (path / TASK_FILE).exists():
+    # os.path, not path.exists: that raises for names that are too long
+    if os.path.exists(path / TASK_FILE):  # noqa: PTH110
         model.load_task(path)
     else:
         model.load_adapter(path)

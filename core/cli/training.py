@@ -117,8 +117,8 @@ def new_task(
         try:
             model.add_task(name, head=head, share_adapter=share_adapter, text=text)
         except BaseException:
-            if made:
-                model.delete_adapter(name)
+            if made is not None:
+                model.delete_adapter(made)
             raise
 
 
@@ -127,18 +127,19 @@ def _made(
     name: str,
     setup: "AdapterSetup",
     adapter: "AdapterConfig | str | None",
-) -> bool:
-    """Adds what a setup lacks; whether it lacked something."""
+) -> str | None:
+    """Adds what a setup lacks, and returns its name; None where it lacks nothing."""
     from polyhead.composition import fuses_in, names_of
 
+    fusions = model.adapter_table.fusions
+    for block in fuses_in(setup):
+        known = fusions.values() if block.name is None else [fusions.get(block.name)]
+        if block.fused not in known and name not in block.fused:
+            return model.add_adapter_fusion(block.fused, name=block.name or name)
     if name in names_of(setup) and name not in model.adapters:
         model.add_adapter(name, "seq_bn" if adapter is None else adapter)
-        return True
-    fusions = model.adapter_table.fusions.values()
-    lacking = [block for block in fuses_in(setup) if block.fused not in fusions]
-    if lacking:
-        model.add_adapter_fusion(lacking[0].fused, name=name)
-    return bool(lacking)
+        return name
+    return None
 
 
 def fit(

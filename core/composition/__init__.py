@@ -18,6 +18,7 @@ from polyhead.composition.composed import (
     acting_of,
     check_taps,
     fusion_of,
+    with_fusions_named,
 )
 from polyhead.composition.trained import trained_names
 
@@ -38,4 +39,5 @@ __all__ = [
     "names_of",
     "parse_setup",
     "trained_names",
+    "with_fusions_named",
 ]

@@ -16,7 +16,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from polyhead.errors import ConfigError, InvalidNameError, shown
+from polyhead.errors import ConfigError, InvalidNameError, PolyheadError, shown
 from polyhead.names import check_name
 
 __all__ = [
@@ -95,7 +95,7 @@ class Fuse(Block):
     def __init__(self, *children: str | Block, name: str | None = None) -> None:
         """Fuses `children`, by the weights of the fusion called `name` where it is given."""
         if name is not None:
-            check_name(name, "adapter")
+            _check_name("Fuse", name)
         _set(self, children=_checked("Fuse", children), name=name)
 
     @property
@@ -147,10 +147,7 @@ class Average(Block):
         found = _checked("Average", children)
         given = _weights(weights, len(found))
         if normalize_weights:
-            total = sum(given)
-            if total == 0:
-                raise ConfigError("the weights of Average sum to 0 and cannot be normalised.")
-            given = tuple(weight / total for weight in given)
+            given = _normalised(given)
         _set(self, children=found, weights=given)
 
     def __repr__(self) -> str:
@@ -187,7 +184,7 @@ class Split(Block):
 
 
 def names_of(setup: AdapterSetup) -> tuple[str, ...]:
-    """The adapters that a setup names, each once, in their order."""
+    """The adapters that a setup puts together, each once, in their order."""
     return tuple(dict.fromkeys(_names(setup)))
 
 
@@ -214,20 +211,24 @@ def parse_setup(text: str) -> AdapterSetup:
     Raises:
         ConfigError: It is neither.
     """
+    if not isinstance(text, str):
+        raise ConfigError(f"an adapter setup is read from a text, not from {type(text).__name__}.")
     if len(text) > _LONGEST_TEXT:
         raise ConfigError(f"an adapter setup has at most {_LONGEST_TEXT:,} characters.")
     if "(" not in text:
-        return check_name(text.strip(), "adapter")
+        return _check_name("an adapter setup", text.strip())
     try:
         found = _parsed(ast.parse(text.strip(), mode="eval").body)
+    except PolyheadError:  # a block that says itself what is wrong with it
+        raise
     except (SyntaxError, ValueError, TypeError, MemoryError, RecursionError):
+        found = None
+    if not isinstance(found, Block):
         raise ConfigError(
             f"{shown(text)} is not an adapter setup; write a name, or a block such as "
             "Stack('a', 'b'), Fuse('a', 'b'), Average({'a': 0.7, 'b': 0.3}) or "
             "Split('a', 'b', splits=(3, None))."
-        ) from None
-    if not isinstance(found, Block):
-        raise ConfigError(f"{shown(text)} is not an adapter setup.")
+        )
     return found
 
 
@@ -246,25 +247,49 @@ def _checked(what: str, children: Sequence[object]) -> tuple[str | Block, ...]:
         raise ConfigError(f"{what} needs at least one adapter.")
     for child in children:
         if not isinstance(child, Block):
-            try:
-                check_name(child, "adapter")
-            except InvalidNameError as error:
-                raise ConfigError(
-                    f"{what} takes names of adapters and further blocks: {error}"
-                ) from None
+            _check_name(what, child)
     return tuple(children)  # type: ignore[arg-type]  # names and blocks, as was just seen
+
+
+def _check_name(what: str, name: object) -> str:
+    """`name`, if it can be an adapter's; `what` takes it."""
+    try:
+        return check_name(name, "adapter")
+    except InvalidNameError as error:
+        raise ConfigError(f"{what} takes names of adapters and further blocks: {error}") from None
 
 
 def _weights(weights: Sequence[float] | None, n_children: int) -> tuple[float, ...]:
     if weights is None:
         return (1 / n_children,) * n_children
-    found = list(weights)
+    found = list(weights) if isinstance(weights, list | tuple) else []
     odd = [w for w in found if isinstance(w, bool) or not isinstance(w, int | float)]
-    if odd or not all(math.isfinite(weight) for weight in found):
-        raise ConfigError(f"the weights of Average are finite numbers, not {shown(weights)}.")
+    if odd or not found or not all(map(_is_finite, found)):
+        raise ConfigError(
+            f"the weights of Average are a list of finite numbers, not {shown(weights)}."
+        )
     if len(found) != n_children:
         raise ConfigError(f"Average has {len(found)} weights for {n_children} adapters.")
     return tuple(float(weight) for weight in found)
+
+
+def _normalised(weights: tuple[float, ...]) -> tuple[float, ...]:
+    """The weights divided by their sum."""
+    total = sum(weights)
+    found = tuple(weight / total for weight in weights) if total else ()
+    if not found or not all(map(_is_finite, (total, *found))):
+        raise ConfigError(
+            f"the weights of Average sum to {total:g} and cannot be divided by that; leave "
+            "normalize_weights out, or give others."
+        )
+    return found
+
+
+def _is_finite(number: float) -> bool:
+    try:
+        return math.isfinite(number)
+    except OverflowError:  # a whole number beyond floating point
+        return False
 
 
 def _splits(splits: Sequence[int | None], n_children: int) -> tuple[int | None, ...]:

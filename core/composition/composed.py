@@ -12,7 +12,15 @@ from polyhead.composition.stacked import stacked, stacked_embeddings
 from polyhead.contracts import Adapter, EmbeddingsTap, FusingAdapter, LayerTaps, SideAdapter
 from polyhead.errors import ConfigError, UnknownAdapterError
 
-__all__ = ["Acting", "AdapterTable", "acting", "acting_of", "check_taps", "fusion_of"]
+__all__ = [
+    "Acting",
+    "AdapterTable",
+    "acting",
+    "acting_of",
+    "check_taps",
+    "fusion_of",
+    "with_fusions_named",
+]
 
 
 class AdapterTable(Protocol):
@@ -84,7 +92,7 @@ def check_taps(found: Acting, n_layers: int) -> None:
 
 
 class _Several:
-    """Several that act, put together site by site; each layer's taps are made once."""
+    """Several that act, put together site by site."""
 
     def __init__(
         self,
@@ -173,6 +181,33 @@ def fusion_of(block: Fuse, adapters: AdapterTable) -> str:
             f"Add the fusion with model.add_adapter_fusion({list(block.fused)!r}).",
         )
     return found[0]
+
+
+def with_fusions_named(setup: AdapterSetup, adapters: AdapterTable) -> AdapterSetup:
+    """The same setup, every Fuse with the name of its fusion.
+
+    What is kept so means the same when the model gets a further fusion of the same adapters.
+
+    Raises:
+        UnknownAdapterError: There is no fusion of the adapters that a Fuse names.
+        ConfigError: There are several.
+    """
+    if not isinstance(setup, Block):
+        return setup
+    children: list[str | Block] = [
+        child if isinstance(child, str) else with_fusions_named(child, adapters)  # type: ignore[misc]
+        for child in setup.children
+    ]
+    match setup:
+        case Fuse():
+            return Fuse(*children, name=fusion_of(setup, adapters))
+        case Stack():
+            return Stack(*children)
+        case Average(weights=weights):
+            return Average(*children, weights=weights)
+        case Split(splits=splits):
+            return Split(*children, splits=splits)
+    return setup
 
 
 def _none_of(

@@ -83,6 +83,7 @@ class _Cut:
 
 
 @lru_cache(maxsize=8)  # the same cut at every site of every layer of a pass
+@torch.inference_mode(mode=False)  # what is made to answer is found again in training
 def _cut(packing: Packing, splits: Splits) -> _Cut:
     total = sum(n for n in splits if n is not None)
     if splits[-1] is not None:
@@ -102,12 +103,18 @@ def _cut(packing: Packing, splits: Splits) -> _Cut:
         ]
         spans = [(start, stop) for start, stop in taken if start < stop]
         tokens.append(torch.cat([torch.arange(0), *(torch.arange(*span) for span in spans)]))
-        packings.append(Packing(tuple(stop - start for start, stop in spans)))
+        packings.append(_worked_out(Packing(tuple(stop - start for start, stop in spans))))
         place += n_tokens or 0
     order = torch.cat(tokens)
     inverse = torch.empty_like(order)
     inverse[order] = torch.arange(len(order))
     return _Cut(tuple(tokens), tuple(packings), inverse)
+
+
+def _worked_out(packing: Packing) -> Packing:
+    """The packing, with the tensors that it keeps made here and not at their first use."""
+    _ = packing.row_of_token, packing.column_of_token
+    return packing
 
 
 @dataclass(frozen=True)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
 from polyhead.contracts import Adapter, FusingAdapter
-from polyhead.errors import UnknownAdapterError
+from polyhead.errors import ConfigError, UnknownAdapterError
 from polyhead.model.table import ModuleTable
 
 __all__ = ["AdapterTable"]
@@ -32,10 +32,13 @@ class AdapterTable(ModuleTable[Adapter]):
 
         Raises:
             NameTakenError: The name is in use.
+            ConfigError: It would fuse itself, by way of others.
         """
+        fused = module.fused if isinstance(module, FusingAdapter) else ()
+        self._check_no_circle(name, fused)
         super().add(name, module)
-        if isinstance(module, FusingAdapter):
-            self._fusions[name] = module.fused
+        if fused:
+            self._fusions[name] = fused
 
     def remove(self, name: str) -> Adapter:
         """Takes out the adapter of that name and returns it.
@@ -45,3 +48,12 @@ class AdapterTable(ModuleTable[Adapter]):
         """
         self._fusions.pop(name, None)
         return super().remove(name)
+
+    def _check_no_circle(self, name: str, fused: Sequence[str]) -> None:
+        below = list(fused)
+        for each in below:
+            if each == name:
+                raise ConfigError(
+                    f"the adapter {name!r} fuses {', '.join(fused)}, and so itself in the end."
+                )
+            below += [one for one in self._fusions.get(each, ()) if one not in below]

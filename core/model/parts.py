@@ -18,6 +18,7 @@ from polyhead.composition import (
     fuses_in,
     fusion_of,
     names_of,
+    with_fusions_named,
 )
 from polyhead.contracts import (
     Adapter,
@@ -140,12 +141,10 @@ class ModelParts(nn.Module):
             UnknownAdapterError: One of them is not there.
             ConfigError: There are several fusions of the adapters that a Fuse names.
         """
-        found = {name: self._adapters.find(name) for name in names_of(setup)}
-        for block in fuses_in(setup):
-            name = fusion_of(block, self._adapters)
-            found[name] = self._adapters.find(name)
-        fused = [part for name in found for part in self._adapters.fusions.get(name, ())]
-        return found | {name: self._adapters.find(name) for name in fused}
+        names = [*names_of(setup), *(fusion_of(f, self._adapters) for f in fuses_in(setup))]
+        for name in names:  # it grows by what fusions fuse, which may be fusions again
+            names += self._adapters.fusions.get(name, ())
+        return {name: self._adapters.find(name) for name in names}
 
     def delete_adapter(self, name: str) -> None:
         """Removes an adapter.
@@ -156,7 +155,7 @@ class ModelParts(nn.Module):
         """
         self._adapters.find(name)
         tasks = tuple(self._tasks.values())
-        users = [task.name for task in tasks if name in names_of(task.adapter)]
+        users = [task.name for task in tasks if name in _named_in(task.adapter)]
         if users:
             raise InputError(
                 f"the adapter {name!r} is used by the task {users[0]!r}; delete the task first "
@@ -190,11 +189,10 @@ class ModelParts(nn.Module):
                 together so.
         """
         self._heads.check_new(name)
-        if adapter is not UNSET:
-            self._check_setup(adapter)
+        own = UNSET if adapter is UNSET else self._checked_setup(adapter)
         self._heads.add(name, self._fitted(self._new_head(config)))
-        if adapter is not UNSET:
-            self._own_adapters[name] = adapter
+        if own is not UNSET:
+            self._own_adapters[name] = own
 
     def delete_head(self, name: str) -> None:
         """Removes a head.
@@ -256,11 +254,10 @@ class ModelParts(nn.Module):
         new_head = self._new_head(head)
         text = self._fitting_text(text, new_head.recipe.text)
         new_adapter = None
-        if share_adapter is not None:
-            self._check_setup(share_adapter)
-        elif adapter is not None:
+        shared = self._checked_setup(share_adapter)
+        if share_adapter is None and adapter is not None:
             new_adapter = self._new_adapter(adapter)
-        return self._put_task(name, new_head, new_adapter, share_adapter, text)
+        return self._put_task(name, new_head, new_adapter, shared, text)
 
     def delete_task(self, name: str) -> None:
         """Removes a task with its head, and its own adapter unless something else uses it.
@@ -303,8 +300,8 @@ class ModelParts(nn.Module):
             adapter.initialise(View(self.encoder, self.tokenizer))
         return adapter
 
-    def _check_setup(self, setup: AdapterSetup) -> None:
-        """Refuses what a call could not name.
+    def _checked_setup(self, setup: AdapterSetup) -> AdapterSetup:
+        """What a head or a task keeps of `setup`, if a call could name it.
 
         Raises:
             UnknownAdapterError: An adapter is not there.
@@ -313,6 +310,7 @@ class ModelParts(nn.Module):
         found = acting(setup, self._adapters)
         if found is not None:
             check_taps(found, self.shape.n_layers)
+        return with_fusions_named(setup, self._adapters)
 
     def _new_head(self, config: HeadConfig) -> Head:
         if not isinstance(config, HeadConfig):
@@ -373,7 +371,7 @@ class ModelParts(nn.Module):
         """The adapters that a head uses by itself, a task, or a fusion."""
         setups = [self._own_adapters.get(head, head) for head in tuple(self._heads.view)]
         setups += [task.adapter for task in tuple(self._tasks.values())]
-        used = {name for setup in setups for name in names_of(setup)}
+        used = {name for setup in setups for name in _named_in(setup)}
         return used.union(*tuple(self._adapters.fusions.values()))
 
     def _own_adapter(self, head: str) -> AdapterSetup:
@@ -389,3 +387,8 @@ class ModelParts(nn.Module):
                 "for the bare encoder.",
             )
         return adapter
+
+
+def _named_in(setup: AdapterSetup) -> set[str]:
+    """The adapters that a head's or task's setup names, its fusions too."""
+    return {*names_of(setup), *(block.name for block in fuses_in(setup) if block.name is not None)}

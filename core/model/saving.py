@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -231,18 +231,22 @@ class SavableModel(ModelParts):
             for own in new:
                 self._adapters.add(own, adapters[own])
             setup = self._checked_setup(setup)
-            strange = [own for own in adapters if own not in self.adapters_of(setup)]
-            if strange:
-                raise ArtifactError(
-                    f"the task {name!r} comes with the adapter {strange[0]!r}, which {setup} does "
-                    "not use."
-                )
+            self._check_used(adapters, setup)
             self._put_task(name, head, None, setup, text)
         except BaseException:
             for own in new:
                 if own in self._adapters.view:
                     self._adapters.remove(own)
             raise
+
+    def _check_used(self, names: Iterable[str], setup: AdapterSetup) -> None:
+        """Refuses adapters that would be there for nothing."""
+        used = self.adapters_of(setup)
+        strange = [name for name in names if name not in used]
+        if strange:
+            raise ArtifactError(
+                f"the task comes with the adapter {strange[0]!r}, which {setup} does not use."
+            )
 
     def _adapter_manifest(self, name: str, metrics: Mapping[str, float] | None) -> Manifest:
         adapter = self._adapters.find(name)

@@ -100,6 +100,11 @@ class Tokenizer:
         other._spelled_before = {}  # noqa: SLF001 - a copy of our own
         return other
 
+    def to_json(self) -> str:
+        """The content of a `tokenizer.json` from which the same tokenizer can be made."""
+        content: str = self._backend.to_str(pretty=False)
+        return content
+
     @property
     def vocab_size(self) -> int:
         """Number of token ids, added tokens included."""
