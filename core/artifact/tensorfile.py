@@ -49,7 +49,10 @@ def read_manifest(path: Path) -> Manifest:
     with _opened(path) as file:
         metadata = file.metadata() or {}
     if _METADATA_KEY not in metadata:
-        raise ArtifactError(f"{path} was not written by polyhead: it has no manifest.")
+        raise ArtifactError(
+            f"{path} was not written by polyhead: it has no manifest; what other libraries saved "
+            "is read by load_foreign(model, folder) and by `polyhead convert`."
+        )
     return parse(metadata[_METADATA_KEY], Manifest, path)
 
 
