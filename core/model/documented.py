@@ -28,6 +28,26 @@ class DocumentedModel(DocumentedHeads, DocumentedFusions, MergingModel, SharingM
     `adapters` 1.3.
     """
 
+    def eject_prefix_tuning(self, name: str) -> None:
+        """Puts a flat prefix, of far fewer weights, in the place of one that a network computes.
+
+        It computes the same. What trained it further would train the prefix itself.
+
+        Args:
+            name: The adapter's.
+
+        Raises:
+            UnknownAdapterError: There is none of that name.
+            ConfigError: It is no prefix that could be made flat.
+        """
+        flattened = getattr(self._adapters.find(name), "flattened", None)
+        if flattened is None:
+            raise ConfigError(
+                f"the adapter {name!r} is of kind {self._adapters.find(name).kind!r}, and only a "
+                "prefix can be made flat."
+            )
+        self._adapters.replace(name, self._fitted(flattened()))
+
     def train_adapter(self, names: str | Sequence[str] | Block) -> None:
         """Prepares a training loop of one's own: these adapters and all heads take gradients.
 

@@ -125,7 +125,7 @@ def _fuse(names: str | Sequence[str] | Fuse) -> Fuse:
     if isinstance(names, Fuse):
         return names
     try:
-        return Fuse(*(names.split(",") if isinstance(names, str) else names))
+        return Fuse(*(map(str.strip, names.split(",")) if isinstance(names, str) else names))
     except TypeError:
         raise ConfigError(
             f"a fusion is named by the adapters that it fuses, a list of them, not {shown(names)}."

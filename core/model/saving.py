@@ -148,7 +148,7 @@ class SavableModel(ModelParts):
         return name
 
     def load_head(
-        self, path: str | Path, *, name: str | None = None, adapter: str | Unset | None = UNSET
+        self, path: str | Path, *, name: str | None = None, adapter: AdapterSetup | Unset = UNSET
     ) -> str:
         """Adds a saved head.
 
@@ -167,13 +167,12 @@ class SavableModel(ModelParts):
         """
         file, manifest = self._read("head", _place(path), HEAD_FILE)
         name = self._heads.check_new(manifest.name if name is None else name)
-        if adapter is not UNSET and adapter is not None:
-            self._adapters.find(adapter)
+        own = UNSET if adapter is UNSET else self._checked_setup(adapter)
         self._heads.add(
             name, self._fitted(load_head_module(manifest, file, self.shape, self.dtype))
         )
-        if adapter is not UNSET:
-            self._own_adapters[name] = adapter
+        if own is not UNSET:
+            self._own_adapters[name] = own
         return name
 
     def load_task(self, folder: str | Path, *, name: str | None = None) -> str:

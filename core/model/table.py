@@ -67,6 +67,16 @@ class ModuleTable(nn.Module, Generic[ModuleT]):
                 raise self._taken(name)
             self._modules[name] = module
 
+    def replace(self, name: str, module: ModuleT) -> None:
+        """Puts a module in the place of another, between two calls.
+
+        Raises:
+            UnknownNameError: There is none of that name.
+        """
+        with self._lock:
+            self.find(name)
+            self._modules[name] = module
+
     def find(self, name: str) -> ModuleT:
         """The module of that name.
 

@@ -108,3 +108,25 @@ def test_nothing_is_active_for_the_model_as_a_whole(model):
         model.active_head = "a"
     assert model.active_adapters is None
     assert model.active_head is None
+
+
+def test_a_prefix_is_made_flat_and_computes_the_same(make_model, shake):
+    model = make_model()
+    model.add_adapter("prefix", "prefix_tuning[prefix_length=3,bottleneck_size=8]")
+    shake(model.adapters["prefix"])
+    ids = torch.tensor([[5, 6, 7, 8]])
+    with torch.no_grad():
+        before = model(ids, adapter_names="prefix", head=None).last_hidden_state
+        model.eject_prefix_tuning("prefix")
+        after = model(ids, adapter_names="prefix", head=None).last_hidden_state
+    assert model.adapters["prefix"].config.flat
+    torch.testing.assert_close(after, before, atol=1e-5, rtol=0)
+
+
+def test_only_a_prefix_is_made_flat(make_model):
+    model = make_model()
+    model.add_adapter("plain", "seq_bn")
+    with pytest.raises(ConfigError, match="'plain' is of kind 'bottleneck', and only a prefix"):
+        model.eject_prefix_tuning("plain")
+    with pytest.raises(UnknownAdapterError, match="no adapter 'other'"):
+        model.eject_prefix_tuning("other")
