@@ -32,6 +32,7 @@ PAGES = [
 RUNNABLE = [ROOT / "README.md", ROOT / "docs" / "tutorial.md"]
 HEADS = ROOT / "docs" / "heads.md"
 WITH_DATA = [HEADS, ROOT / "docs" / "data-files.md"]
+SHOWN = [*WITH_DATA, ROOT / "docs" / "composition.md"]
 """Pages that show the files their commands and Python blocks read."""
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 FILE = re.compile(r"^<!-- file: (\S+) -->\n```\w+\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -115,7 +116,7 @@ def with_data(tmp_path, make_model, monkeypatch) -> Path:
         return make_model(max_position_embeddings=256)
 
     monkeypatch.setattr(DistilBertModelWithHeads, "from_pretrained", classmethod(tiny))
-    for page in WITH_DATA:
+    for page in SHOWN:
         for name, content in FILE.findall(page.read_text(encoding="utf-8")):
             path = tmp_path / name
             path.parent.mkdir()
@@ -129,7 +130,7 @@ def with_data(tmp_path, make_model, monkeypatch) -> Path:
     ("page", "name"),
     [
         pytest.param(page, name, id=f"{page.stem} {name}")
-        for page in WITH_DATA
+        for page in SHOWN
         for name, text in sections(page).items()
         if "```sh" in text or "```python" in text
     ],

@@ -87,7 +87,10 @@ def _program() -> list[str]:
 
 
 def file_sizes(folder: Path) -> dict[str, int]:
-    """The files of `folder` and their bytes, by name."""
+    """The files of a task's folder and their bytes, by their paths in it."""
+    entries = sorted([*folder.iterdir(), *folder.glob("adapters/*")])
     return {
-        entry.name: entry.stat().st_size for entry in sorted(folder.iterdir()) if entry.is_file()
+        entry.relative_to(folder).as_posix(): entry.stat().st_size
+        for entry in entries
+        if entry.is_file()
     }

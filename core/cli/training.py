@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from polyhead.cli.location import labelled_question
 from polyhead.cli.output import file_sizes, note
 from polyhead.cli.truncation import count_cut, note_cut
-from polyhead.errors import InputError, OutputExistsError, WriteError
+from polyhead.errors import ConfigError, InputError, OutputExistsError, WriteError
 
 if TYPE_CHECKING:
     from polyhead.composition import AdapterSetup
@@ -134,8 +134,14 @@ def _made(
     fusions = model.adapter_table.fusions
     for block in fuses_in(setup):
         known = fusions.values() if block.name is None else [fusions.get(block.name)]
-        if block.fused not in known and name not in block.fused:
-            return model.add_adapter_fusion(block.fused, name=block.name or name)
+        if block.fused in known:
+            continue
+        if name in block.fused and name not in model.adapters:
+            raise ConfigError(
+                f"{block!r} fuses the new adapter {name!r}, which has learned nothing; fuse those "
+                "that --with loads."
+            )
+        return model.add_adapter_fusion(block.fused, name=block.name or name)
     if name in names_of(setup) and name not in model.adapters:
         model.add_adapter(name, "seq_bn" if adapter is None else adapter)
         return name

@@ -65,7 +65,8 @@ class UnionAdapter(Adapter):
         self._taps = tuple(
             stacked([part.taps(layer) for part in parts]) for layer in range(shape.n_layers)
         )
-        self._embeddings = stacked_embeddings([part.embeddings_tap() for part in parts])
+        # in a tuple: torch would register the only tap of one part a second time
+        self._embeddings = (stacked_embeddings([part.embeddings_tap() for part in parts]),)
 
     def taps(self, layer: int) -> LayerTaps:
         """Those of all parts."""
@@ -73,7 +74,7 @@ class UnionAdapter(Adapter):
 
     def embeddings_tap(self) -> EmbeddingsTap | None:
         """Those of all parts."""
-        return self._embeddings
+        return self._embeddings[0]
 
     def initialise(self, encoder: EncoderView) -> None:
         """Of each part."""
