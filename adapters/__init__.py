@@ -1,19 +1,12 @@
 """The kinds of adapters that come with polyhead."""
 
-from polyhead.adapters.bottleneck import BottleneckAdapter
-from polyhead.adapters.bottleneck_config import BottleneckConfig
-from polyhead.adapters.fusion import FusionAdapter
-from polyhead.adapters.fusion_config import FusionConfig
-from polyhead.adapters.ia3 import Ia3Adapter
-from polyhead.adapters.ia3_config import Ia3Config
-from polyhead.adapters.lora import LoraAdapter
-from polyhead.adapters.lora_config import LoraConfig
-from polyhead.adapters.prefix import PrefixAdapter
-from polyhead.adapters.prefix_config import PrefixConfig
-from polyhead.adapters.prompt import PromptAdapter
-from polyhead.adapters.prompt_config import PromptConfig
-from polyhead.adapters.reft import ReftAdapter
-from polyhead.adapters.reft_config import ReftConfig
+from polyhead.adapters.bottleneck import BottleneckAdapter, BottleneckConfig
+from polyhead.adapters.fusion import FusionAdapter, FusionConfig
+from polyhead.adapters.ia3 import Ia3Adapter, Ia3Config
+from polyhead.adapters.lora import LoraAdapter, LoraConfig
+from polyhead.adapters.prefix import PrefixAdapter, PrefixConfig
+from polyhead.adapters.prompt import PromptAdapter, PromptConfig
+from polyhead.adapters.reft import ReftAdapter, ReftConfig
 
 __all__ = [
     "BottleneckAdapter",

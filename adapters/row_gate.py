@@ -1,6 +1,6 @@
-"""A learned gate that is as far open for all tokens of a row.
+"""Learned gates that are as far open for all tokens of a row.
 
-Dimensions: N tokens of all rows, I numbers that the gate reads of each.
+Dimensions: N tokens of all rows, B rows, I numbers that the gates read of each token, G gates.
 """
 
 from __future__ import annotations
@@ -25,19 +25,24 @@ class RowGate(nn.Module):
     Source: Mao et al. 2022 (UniPELT), arXiv:2110.07577.
     """
 
-    def __init__(self, read: int, generator: torch.Generator | None) -> None:
-        """Builds a fresh gate.
+    def __init__(self, read: int, generator: torch.Generator | None, n_gates: int = 1) -> None:
+        """Builds fresh gates.
 
         Args:
             read: I.
-            generator: Where its weights are drawn from; None is torch's global generator.
+            generator: Where their weights are drawn from; None is torch's global generator.
+            n_gates: G.
         """
         super().__init__()
-        self.weight = nn.Parameter(torch.empty(1, read))
-        self.bias = nn.Parameter(torch.zeros(1))
+        self.weight = nn.Parameter(torch.empty(n_gates, read))
+        self.bias = nn.Parameter(torch.zeros(n_gates))
         init.normal_(self.weight, std=0.02, generator=generator)
 
+    def of_rows(self, values: Tensor, packing: Packing) -> Tensor:
+        """How far each row is open, between 0 and 1. Shape: (N, I) -> (B, G)."""
+        return packing.mean(torch.sigmoid(functional.linear(values, self.weight, self.bias)))
+
     def forward(self, values: Tensor, packing: Packing) -> Tensor:
-        """How far each token's row is open, between 0 and 1. Shape: (N, I) -> (N, 1)."""
-        gate_N1 = torch.sigmoid(functional.linear(values, self.weight, self.bias))
-        return packing.mean(gate_N1).index_select(0, packing.row_of_token.to(values.device))
+        """How far each token's row is open, between 0 and 1. Shape: (N, I) -> (N, G)."""
+        index_N = packing.row_of_token.to(values.device)
+        return self.of_rows(values, packing).index_select(0, index_N)

@@ -131,6 +131,9 @@ class Adapter(nn.Module, ABC):
         Returns:
             `projection` itself where the adapter leaves it; None where no linear layer computes
             the same, which is the default.
+
+        Raises:
+            ConfigError: None does, for a reason in this adapter's own config.
         """
         del layer, site, projection
         return None
