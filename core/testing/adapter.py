@@ -6,18 +6,26 @@ from polyhead.testing.adapter_checks import AdapterChecks
 from polyhead.testing.batch_checks import BatchChecks
 from polyhead.testing.config_checks import ConfigChecks
 from polyhead.testing.dtype_checks import DtypeChecks
+from polyhead.testing.embeddings_checks import EmbeddingsChecks
 from polyhead.testing.file_checks import FileChecks
+from polyhead.testing.fusing_checks import FusingChecks
 from polyhead.testing.gradient_checks import GradientChecks
 from polyhead.testing.repeat_checks import RepeatChecks
 from polyhead.testing.side_checks import SideChecks
 from polyhead.testing.size_checks import SizeChecks
+from polyhead.testing.tap_checks import TapChecks
 from polyhead.testing.train_checks import TrainChecks
+from polyhead.testing.weight_checks import WeightChecks
 
 __all__ = ["AdapterConformance"]
 
 
 class AdapterConformance(
     AdapterChecks,
+    TapChecks,
+    EmbeddingsChecks,
+    WeightChecks,
+    FusingChecks,
     SideChecks,
     ConfigChecks,
     FileChecks,
@@ -41,10 +49,14 @@ class AdapterConformance(
     is tested under a built-in classification head, on texts of ours. The class need not be
     installed: it is registered while the tests run.
 
+    A kind that fuses others is tested over two bottlenecks, or over what `fused` says.
+
     Attributes:
-        adapter: The class under test; a subclass of `Adapter` or of `SideAdapter`.
+        adapter: The class under test; a subclass of `Adapter`, `SideAdapter` or `FusingAdapter`.
         config: Its configuration; or, for several, `configs`.
         configs: Its configurations; `config` alone when empty.
         is_neutral_at_first: Whether a fresh adapter is meant to change nothing.
+        fused: For a kind that fuses others, what each of those is in the tests: a config, or a
+            string.
         training: How the texts are learnt, for an adapter that needs longer.
     """

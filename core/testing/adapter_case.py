@@ -5,12 +5,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import ClassVar, Final
 
-from polyhead.contracts import Adapter, AdapterConfig, EncoderShape, TextSettings
+from polyhead.contracts import (
+    Adapter,
+    AdapterConfig,
+    EncoderShape,
+    FusingAdapter,
+    TextSettings,
+)
 from polyhead.model import DistilBertModelWithHeads
 from polyhead.registry import registry
 from polyhead.testing.bench import Bench, make_bench, plain_head
 from polyhead.testing.case import Config, ConformanceCase
 from polyhead.testing.failure import advising
+from polyhead.testing.tiny_model import tiny_model
+from polyhead.train import seeded
 
 __all__ = ["AdapterCase"]
 
@@ -32,6 +40,8 @@ class AdapterCase(ConformanceCase):
         config: Its configuration; or, for several, `configs`.
         configs: Its configurations; `config` alone when empty.
         is_neutral_at_first: Whether a fresh adapter is meant to change nothing.
+        fused: For a kind that fuses others, what each of those is in the tests: a config, or a
+            string. They have the names that its `configs` have for them.
     """
 
     what = "adapter"
@@ -39,6 +49,7 @@ class AdapterCase(ConformanceCase):
     config: ClassVar[AdapterConfig]
     configs: ClassVar[Sequence[AdapterConfig]] = ()
     is_neutral_at_first: ClassVar[bool] = False
+    fused: ClassVar[str | AdapterConfig] = "seq_bn"
 
     @classmethod
     def subject(cls) -> type[Adapter]:
@@ -71,6 +82,9 @@ class AdapterCase(ConformanceCase):
         """A new tiny model with the adapter in a task, under a built-in head."""
         del is_bare  # without its adapter there is nothing to test
         assert isinstance(config, AdapterConfig)  # noqa: S101 - check_attributes saw to it
+        model = tiny_model() if model is None else model
+        if issubclass(self.adapter, FusingAdapter):
+            self._add_fused(model, config)
         parse = registry().head("classification").parse
         with advising(f"{self.name()} cannot be built from {config!r}."):
             return make_bench(
@@ -82,3 +96,10 @@ class AdapterCase(ConformanceCase):
                 text=text,
                 model=model,
             )
+
+    def _add_fused(self, model: DistilBertModelWithHeads, config: AdapterConfig) -> None:
+        """What a kind that fuses others needs first."""
+        for seed, name in enumerate(config.model_dump()["adapters"]):
+            if name not in model.adapters:
+                with seeded(seed), advising(f"what {self.name()} is to fuse cannot be built."):
+                    model.add_adapter(name, self.fused)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from polyhead.model import HeadCall
-from polyhead.testing.bench import OTHER, SPARE, SUBJECT, Bench
+from polyhead.testing.bench import LONGER, OTHER, SPARE, SUBJECT, Bench
 from polyhead.testing.case import Config, ConformanceCase
 from polyhead.testing.outputs import answers_of, check_same, check_same_answers
 
@@ -65,15 +65,15 @@ def _mixed(
 ) -> list[dict[str, Tensor]]:
     """Each example's part of one batch, in which other rows have other adapters and heads."""
     foreign = [row for item in encoded for row in item.rows]
-    adapters = [SPARE, None, OTHER, bench.task.adapter]
+    adapters = [SPARE, None, LONGER, OTHER, bench.task.adapter]
     fillers = HeadCall(
-        OTHER, tuple(foreign), tuple(adapters[n % 4] for n in range(len(foreign))), None
+        OTHER, tuple(foreign), tuple(adapters[n % 5] for n in range(len(foreign))), None
     )
     # the subject's own examples in another order, and again under other adapters behind them
     order = list(range(len(encoded)))
     random.Random(0).shuffle(order)  # noqa: S311 - any order but the first will do
     asked = [encoded[place] for place in order] * 2
-    own = [adapter if number < len(order) else adapters[number % 4] for number in range(len(asked))]
+    own = [adapter if number < len(order) else adapters[number % 5] for number in range(len(asked))]
     rows = tuple(row for item in asked for row in item.rows)
     counts = tuple(len(item.rows) for item in asked)
     row_adapters = tuple(a for item, a in zip(asked, own, strict=True) for _ in item.rows)

@@ -14,9 +14,11 @@ from polyhead.contracts import (
     AdapterConfig,
     Encoded,
     Example,
+    FusingAdapter,
     Head,
     HeadConfig,
     HeadOutput,
+    LayerTaps,
     Prediction,
     TextSettings,
     targets_of,
@@ -31,7 +33,7 @@ from polyhead.train import seeded
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["OTHER", "SPARE", "SUBJECT", "Bench", "make_bench", "plain_head"]
+__all__ = ["LONGER", "OTHER", "SPARE", "SUBJECT", "Bench", "make_bench", "plain_head"]
 
 SUBJECT: Final = "subject"
 """The task with the class under test; its head and adapter have that name too."""
@@ -42,13 +44,19 @@ OTHER: Final = "other"
 SPARE: Final = "spare"
 """An adapter that no task uses."""
 
+LONGER: Final = "longer"
+"""Another one, which puts a prompt into each row, and keys and values in front of its own."""
+
+_LONGER: Final = "prompt_tuning[prompt_length=3]|prefix_tuning_flat[prefix_length=2]"
+
 
 @dataclass(frozen=True)
 class Bench:
     """What one check works on.
 
     Attributes:
-        model: It has the tasks `SUBJECT` and `OTHER` and the adapter `SPARE`, no weight fresh.
+        model: It has the tasks `SUBJECT` and `OTHER` and the adapters `SPARE` and `LONGER`, no
+            weight fresh.
         module: The head or adapter under test.
         examples: Labelled examples of the subject's head.
         questions: Examples that its head can answer.
@@ -74,6 +82,14 @@ class Bench:
         """The subject's adapter."""
         return self.model.adapters[SUBJECT]
 
+    def taps(self, layer: int) -> LayerTaps:
+        """Where the subject's adapter acts in `layer`: a fusing one, over what it fuses."""
+        adapter = self.adapter
+        if isinstance(adapter, FusingAdapter):
+            parts = [self.model.adapters[name].taps(layer) for name in adapter.fused]
+            return adapter.taps_over(layer, parts)
+        return adapter.taps(layer)
+
     def encoded(self, examples: Sequence[Example]) -> list[Encoded]:
         """Examples as the subject's head reads them."""
         return self.head.encode(examples, self.model.text_tokenizer(self.task))
@@ -95,6 +111,18 @@ class Bench:
         return self.model.predict(
             list(self.questions if questions is None else questions), task=SUBJECT
         )
+
+    def states(self, adapter: str | None) -> Tensor:
+        """The last hidden states of all questions, each alone, under an adapter. Shape: (N, D)."""
+        rows = [row for item in self.encoded(self.questions) for row in item.rows]
+        with torch.inference_mode():
+            states = [
+                self.model(
+                    torch.tensor([row.ids]), adapter_names=adapter, head=None
+                ).last_hidden_state
+                for row in rows
+            ]
+        return torch.cat(states, dim=1)[0]
 
     def hidden(
         self, encoded: Sequence[Encoded], change: Callable[[Tensor], Tensor] = lambda values: values
@@ -146,6 +174,7 @@ def make_bench(
         model.add_task(SUBJECT, head=head, adapter=adapter, text=text)
         model.add_task(OTHER, head=plain_head(), adapter="double_seq_bn")
         model.add_adapter(SPARE, "par_bn")
+        model.add_adapter(LONGER, _LONGER)
     for number, part in enumerate((*model.heads.values(), *model.adapters.values())):
         shaken(part, seed=number)
     module = model.heads[SUBJECT] if is_head else model.adapters[SUBJECT]

@@ -13,6 +13,7 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from polyhead.artifact import HEAD_FILE, read_task
 from polyhead.contracts import Head
 from polyhead.errors import ArtifactError
 from polyhead.model import DistilBertModelWithHeads
@@ -138,12 +139,12 @@ class FileChecks(ConformanceCase):
             raise SkipTest("it has no weights")
         self._check_refused_by_save(bench, names, tmp_path / "broken")
         bench.model.save_task(SUBJECT, tmp_path / "good")
-        what = "head" if isinstance(bench.module, Head) else "adapter"
-        file = tmp_path / "good" / f"{what}.safetensors"
+        is_head = isinstance(bench.module, Head)
+        file = _file_of(SUBJECT, tmp_path / "good", is_head=is_head)
         _poison_file(file, names[0])
-        load = tiny_model().load_head if what == "head" else tiny_model().load_adapter
+        load = bench.model.load_head if is_head else bench.model.load_adapter
         try:
-            load(file)
+            load(file, name="damaged")
         except ArtifactError:
             return
         raise ConformanceError(
@@ -168,6 +169,14 @@ class FileChecks(ConformanceCase):
                 )
             with torch.no_grad():
                 weights[name].copy_(kept)
+
+
+def _file_of(name: str, folder: Path, *, is_head: bool) -> Path:
+    """The file of a task's head, or of the adapter of that name among its own."""
+    if is_head:
+        return folder / HEAD_FILE
+    adapters = read_task(folder).adapters
+    return folder / next(path for path, part in adapters.items() if part.name == name)
 
 
 def _on(model: DistilBertModelWithHeads, bench: Bench) -> Bench:

@@ -12,11 +12,12 @@ from typing import Final
 import torch
 from torch import Tensor, nn
 
-from polyhead.contracts import Prediction
+from polyhead.contracts import Adapter, Prediction
 from polyhead.testing.bench import OTHER, SUBJECT, Bench
 from polyhead.testing.case import Config, ConformanceCase
 from polyhead.testing.failure import ConformanceError, advising, require, told
 from polyhead.testing.outputs import check_same_answers, parts_of
+from polyhead.testing.sites import plain_taps
 from polyhead.train import Trainer, TrainSettings, seeded
 
 __all__ = ["RepeatChecks"]
@@ -126,11 +127,14 @@ def _is_equal(one: Tensor, other: Tensor) -> bool:
 
 
 def _snapshot(module: nn.Module) -> dict[str, object]:
-    """Everything in the attributes of a module and its parts, by path."""
+    """Everything in the attributes of a module, its parts and its taps, by path."""
     found: dict[str, object] = {}
     for place, part in module.named_modules():
         for name, value in vars(part).items():
             found[f"{place}.{name}" if place else name] = _frozen(value)
+    if isinstance(module, Adapter):
+        for place, held in plain_taps(module):
+            found |= {f"{place}.{name}": _frozen(value) for name, value in held.items()}
     return found
 
 

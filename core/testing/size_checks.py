@@ -11,7 +11,7 @@ from polyhead.errors import ConfigError
 from polyhead.model import HeadCall
 from polyhead.testing.bench import SUBJECT
 from polyhead.testing.case import Config, ConformanceCase
-from polyhead.testing.failure import advising, require
+from polyhead.testing.failure import ConformanceError, advising, require
 from polyhead.testing.outputs import parts_of
 from polyhead.testing.tiny_model import tiny_model
 
@@ -78,10 +78,14 @@ class SizeChecks(ConformanceCase):
         if not fitting:
             raise SkipTest("its config does not fit such encoders")
         for model in fitting:
-            with advising(
+            advice = (
                 f"{self.name()} does not work on an encoder of {model.shape}; take sizes from the "
                 "`shape` that __init__ is given, or refuse one that does not fit by a ConfigError."
-            ):
+            )
+            try:
                 bench = self.bench(config, model=model)
+            except ConformanceError as error:
+                raise ConformanceError(f"{advice} {error}") from error
+            with advising(advice):
                 bench.loss(bench.lesson())
                 bench.answers()

@@ -1,13 +1,15 @@
 """The pages for authors: what they quote is what is written, and what they show works."""
 
+import inspect
 import re
 import shlex
 import sys
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from importlib import import_module
 from pathlib import Path
 from typing import NamedTuple
+from unittest import SkipTest
 
 import pytest
 from typer.testing import CliRunner
@@ -55,7 +57,7 @@ PAGES = [
         DOCS / "writing-an-adapter.md",
         PluginNames.of("low-rank", "adapter"),
         AdapterConformance,
-        ("Blend",),
+        ("OffsetAdapter", "Blend"),
     ),
 ]
 QUOTES = [
@@ -102,6 +104,26 @@ def test_python_blocks_run(page, known):
                 if is_new and issubclass(cls, Head | Adapter):
                     known.enter_context(registered(cls))
     assert set(page.further) <= set(space)
+
+
+@pytest.mark.parametrize("name", ["OffsetAdapter", "Blend"])
+def test_adapters_that_are_shown_pass_the_checks_of_the_kit(name, tmp_path):
+    [page] = [page for page in PAGES if page.names.sort == "adapter"]
+    space: dict[str, object] = {}
+    for _, language, text in page.blocks(None):
+        if language == "python" and "\nclass " in text:
+            exec(compile(text, str(page.path), "exec"), space)  # noqa: S102 - our own documents
+    config = space[name].Config()
+    case = type("TestIt", (page.case,), {"adapter": space[name], "config": config})()
+    slow = ("process", "threads", "training")
+    for check in [check for check in dir(case) if check.startswith("test_")]:
+        if not any(word in check for word in slow):
+            case.setup_method()
+            test = getattr(case, check)
+            given = {"config": config, "tmp_path": tmp_path / check}
+            with suppress(SkipTest):
+                test(**{key: given[key] for key in inspect.signature(test).parameters})
+            case.teardown_method()
 
 
 def test_commands_work_on_the_data_that_is_shown(page, known, tmp_path, make_model, monkeypatch):

@@ -9,10 +9,24 @@ from collections.abc import Callable
 from unittest import SkipTest
 
 import pytest
+import torch
 from torch import nn
 
-from polyhead.adapters import BottleneckAdapter, BottleneckConfig
-from polyhead.contracts import AdapterConfig, Head, SideAdapter
+from polyhead.adapters import BottleneckAdapter, BottleneckConfig, FusionAdapter, FusionConfig
+from polyhead.batch import Packing
+from polyhead.contracts import (
+    PROJECTIONS,
+    Adapter,
+    AdapterConfig,
+    Change,
+    EmbeddingsTap,
+    FusingAdapter,
+    Head,
+    LayerTaps,
+    Prefixes,
+    Projection,
+    SideAdapter,
+)
 from polyhead.heads import ClassificationHead, ClassificationHeadConfig
 from polyhead.testing import AdapterConformance, ConformanceError, HeadConformance
 
@@ -77,6 +91,168 @@ def good_side() -> type[SideAdapter]:
     return GoodSide
 
 
+@pytest.fixture(scope="session")
+def good_fusing() -> type[FusingAdapter]:
+    """An adapter that fuses others and has no mistake."""
+
+    class OwnConfig(FusionConfig):
+        """Its own, so that it leads to the adapter under test."""
+
+    class GoodFusing(FusionAdapter):
+        kind = "under_test"
+        Config = OwnConfig
+
+    return GoodFusing
+
+
+class Shift(nn.Module):
+    """Behind a linear layer: adds one number for each that it writes."""
+
+    def __init__(self, size):
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(size))
+
+    def forward(self, inputs, outputs, projection, packing):
+        return outputs + self.weight
+
+
+class Factor(nn.Module):
+    """Behind a step on each token: multiplies each number."""
+
+    def __init__(self, size):
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(size))
+
+    def forward(self, values, packing):
+        return values * self.weight
+
+
+class Front(nn.Module):
+    """The same two keys and values in front of each row's."""
+
+    def __init__(self, n_heads, size):
+        super().__init__()
+        self.keys = nn.Parameter(torch.ones(2, n_heads, size))
+        self.values = nn.Parameter(torch.ones(2, n_heads, size))
+
+    def forward(self, inputs, packing):
+        return Prefixes.shared(self.keys, self.values, packing.n_rows)
+
+
+class Step(nn.Module):
+    """At the end of a sub-layer, in two steps or one."""
+
+    def __init__(self, size):
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(size))
+
+    def change(self, output, residual, norm, packing):
+        return Change(output, output, output * self.weight)
+
+    def close(self, changed, residual, norm):
+        return norm(changed + residual)
+
+    def forward(self, output, residual, norm, packing):
+        return norm(output * (1 + self.weight) + residual)
+
+
+class Prompt(nn.Module, EmbeddingsTap):
+    """Two vectors in front of each row, whose own are moved by a third."""
+
+    def __init__(self, size):
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(2, size))
+        self.shift = nn.Parameter(torch.zeros(size))
+
+    def enter(self, embeddings, packing):
+        rows = (embeddings + self.shift).split(packing.lengths)
+        longer = [torch.cat([self.weight, row]) for row in rows]
+        return torch.cat([embeddings[:0], *longer]), Packing(tuple(map(len, longer)))
+
+    def leave(self, hidden, packing):
+        own = [row[2:] for row in hidden.split(packing.lengths)]
+        return torch.cat([hidden[:0], *own]), Packing(tuple(map(len, own)))
+
+    def inverted(self, states, packing):
+        return states - self.shift
+
+
+EACH_SITE = (*PROJECTIONS, "inner", "output", "prefix", "attention", "ffn")
+
+
+class SitesConfig(AdapterConfig):
+    """Where it acts."""
+
+    sites: tuple[str, ...] = EACH_SITE
+    embeddings: bool = True
+
+
+class GoodSites(Adapter):
+    """It acts at each of its config's sites."""
+
+    kind = "under_test"
+    Config = SitesConfig
+
+    def __init__(self, config, shape):
+        super().__init__(config, shape)
+        layers = range(shape.n_layers)
+        self.sites = nn.ModuleList(
+            nn.ModuleDict({site: self.tap(site) for site in config.sites}) for _ in layers
+        )
+        self.prompt = Prompt(shape.width) if config.embeddings else None
+        self.own_taps = [LayerTaps(**self.sites[layer]) for layer in layers]
+
+    def tap(self, site):
+        width, ffn_width = self.shape.width, self.shape.ffn_width
+        if site == "prefix":
+            return Front(self.shape.n_heads, width // self.shape.n_heads)
+        if site in {"attention", "ffn"}:
+            return Step(width)
+        size = ffn_width if site in {"inner", "lin1"} else width
+        return Shift(size) if site in PROJECTIONS else Factor(size)
+
+    def taps(self, layer):
+        return self.own_taps[layer]
+
+    def embeddings_tap(self):
+        return self.prompt
+
+    def initialise(self, encoder):
+        if "q" in self.config.sites:
+            self.sites[0]["q"].weight.copy_(encoder.projection(0, "q").bias / 2)
+
+    def penalty(self):
+        return sum(weight.float().square().sum() for weight in self.parameters())
+
+    def merged(self, layer, site, projection):
+        weight, bias = projection
+        taps = self.taps(layer)
+        if site == "lin2" and taps.inner is not None:
+            weight = weight * taps.inner.weight
+        if getattr(taps, site) is not None:
+            bias = bias + getattr(taps, site).weight
+        return Projection(weight, bias)
+
+    def neutral(self, weight):
+        return float(".inner." in weight or ".output." in weight)
+
+    def why_no_sum(self, shares):
+        reads_more = self.config.embeddings or "prefix" in self.config.sites
+        return "tokens are read." if reads_more and sum(shares) != 1 else None
+
+
+@pytest.fixture(scope="session")
+def good_sites() -> type[Adapter]:
+    """An adapter at every site, which has no mistake."""
+    return GoodSites
+
+
+@pytest.fixture(scope="session")
+def good_adapters(good_adapter, good_side, good_sites, good_fusing) -> tuple[type[Adapter], ...]:
+    """All of these."""
+    return good_adapter, good_side, good_sites, good_fusing
+
+
 def run_check(case, check, tmp_path):
     """Runs one check of a test class, with its first config, as pytest would."""
     instance = case()
@@ -111,13 +287,19 @@ def check_adapter(tmp_path_factory) -> Callable[..., None]:
     def check(adapter, name, **attributes):
         fields = {"adapter": adapter, **attributes}
         if "config" not in fields and "configs" not in fields:
-            is_bottleneck = issubclass(adapter, BottleneckAdapter)
-            fields["config"] = bottleneck(adapter) if is_bottleneck else adapter.Config()
+            fields["config"] = config_of(adapter)
         run_check(
             type("TestIt", (AdapterConformance,), fields), name, tmp_path_factory.mktemp("check")
         )
 
     return check
+
+
+def config_of(adapter: type[Adapter]) -> AdapterConfig:
+    """The smallest configuration."""
+    if issubclass(adapter, FusingAdapter):
+        return adapter.Config(adapters=("first", "second"))
+    return bottleneck(adapter) if issubclass(adapter, BottleneckAdapter) else adapter.Config()
 
 
 def bottleneck(adapter: type[BottleneckAdapter]) -> BottleneckConfig:

@@ -1,5 +1,7 @@
 import torch
 
+from polyhead.contracts import Prefixes
+
 OUTPUT = "test_an_output_does_not_depend_on_the_batch"
 ANSWER = "test_an_answer_does_not_depend_on_the_batch"
 
@@ -42,6 +44,34 @@ def test_an_adapter_that_looks_at_other_rows_is_found(good_adapter, fails):
     fails(Broken, OUTPUT, r"depends on what else is in its batch \(with the adapter 'subject'\)")
 
 
+def test_a_prompt_that_looks_at_other_rows_is_found(good_sites, fails):
+    class Broken(good_sites):
+        def __init__(self, config, shape):
+            super().__init__(config, shape)
+            enter = self.prompt.enter
+
+            def mixed(embeddings, packing):
+                values, longer = enter(embeddings, packing)
+                return values + embeddings.mean(dim=0), longer
+
+            self.prompt.enter = mixed
+
+    fails(Broken, OUTPUT, r"depends on what else is in its batch \(with the adapter 'subject'\)")
+
+
+def test_a_prefix_that_looks_at_other_rows_is_found(good_sites, fails):
+    class Broken(good_sites):
+        def tap(self, name):
+            tap = super().tap(name)
+            if name == "prefix":
+                tap.forward = lambda inputs, packing: Prefixes.shared(
+                    tap.keys + inputs[:1].view(1, *tap.keys.shape[1:]), tap.values, packing.n_rows
+                )
+            return tap
+
+    fails(Broken, OUTPUT, r"depends on what else is in its batch \(with the adapter 'subject'\)")
+
+
 def test_answers_sorted_by_score_are_found(good_head, fails):
     class Broken(good_head):
         def decode(self, output, encoded):
@@ -59,11 +89,11 @@ def test_scores_shared_among_all_texts_are_found(good_head, fails):
     fails(Broken, ANSWER, "Make each from its own part of the output")
 
 
-def test_good_classes_pass(good_head, good_adapter, good_side, check_head, check_adapter):
+def test_good_classes_pass(good_head, good_adapters, check_head, check_adapter):
     for name in (OUTPUT, ANSWER):
         check_head(good_head, name)
-        check_adapter(good_adapter, name)
-        check_adapter(good_side, name)
+        for adapter in good_adapters:
+            check_adapter(adapter, name)
 
 
 def test_an_answer_of_a_dict_with_padding_is_read_part_by_part(good_head, check_head):

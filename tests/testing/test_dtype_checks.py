@@ -128,8 +128,8 @@ def test_on_a_gpu_what_is_left_on_the_cpu_is_found(good_head, good_adapter, fail
     check_head(good_head, name)
 
 
-def test_good_classes_pass(good_head, good_adapter, good_side, check_head, check_adapter):
+def test_good_classes_pass(good_head, good_adapters, check_head, check_adapter):
     for dtype in ("float16", "bfloat16", "float64"):
         check_head(good_head, f"test_it_computes_in_{dtype}")
-        check_adapter(good_adapter, f"test_it_computes_in_{dtype}")
-        check_adapter(good_side, f"test_it_computes_in_{dtype}")
+        for adapter in good_adapters:
+            check_adapter(adapter, f"test_it_computes_in_{dtype}")

@@ -100,8 +100,8 @@ def test_another_adapter_that_is_trained_is_found(good_head, fails):
     fails(Broken, ELSE, r"training Broken gives another adapter gradients, for \['attention.0")
 
 
-def test_good_classes_pass(good_head, good_adapter, good_side, check_head, check_adapter):
+def test_good_classes_pass(good_head, good_adapters, check_head, check_adapter):
     for name in (ALL, ELSE):
         check_head(good_head, name)
-        check_adapter(good_adapter, name)
-        check_adapter(good_side, name)
+        for adapter in good_adapters:
+            check_adapter(adapter, name)

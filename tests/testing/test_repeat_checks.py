@@ -5,6 +5,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from polyhead.contracts import EmbeddingsTap
+
 SEED = "test_its_first_weights_follow_from_the_seed"
 TRAINING = "test_training_follows_from_the_seed"
 AGAIN = "test_in_evaluation_it_computes_the_same_again"
@@ -102,6 +104,35 @@ def test_what_a_call_leaves_on_the_module_is_found(good_head, fails):
         fails(broken, BEHIND, match)
 
 
+def test_what_a_call_leaves_on_a_tap_is_found(good_sites, fails):
+    class Prompt(EmbeddingsTap):
+        """It is no module, so that torch does not know what it holds."""
+
+        def __init__(self, good):
+            self.good = good
+            self.packing = None
+
+        def enter(self, embeddings, packing):
+            self.packing = packing
+            return self.good.enter(embeddings, packing)
+
+        def leave(self, hidden, packing):
+            return self.good.leave(hidden, packing)[0], self.packing
+
+    class Broken(good_sites):
+        def __init__(self, config, shape):
+            super().__init__(config, shape)
+            self.plain = Prompt(self.prompt)
+
+        def embeddings_tap(self):
+            return self.plain
+
+    match = (
+        r"a call changes \['embeddings_tap\(\).packing'\] of Broken. Pass what a call needs on as"
+    )
+    fails(Broken, BEHIND, match)
+
+
 def test_what_is_made_at_first_use_may_be_kept(good_head, check_head):
     class Lazy(good_head):
         def __init__(self, config, shape):
@@ -149,8 +180,8 @@ def wait_for_another_thread():
     event.wait(timeout=60)
 
 
-def test_good_classes_pass(good_head, good_adapter, good_side, check_head, check_adapter):
+def test_good_classes_pass(good_head, good_adapters, check_head, check_adapter):
     for name in (SEED, TRAINING, AGAIN, BEHIND, THREADS):
         check_head(good_head, name)
-        check_adapter(good_adapter, name)
-        check_adapter(good_side, name)
+        for adapter in good_adapters:
+            check_adapter(adapter, name)

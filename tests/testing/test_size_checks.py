@@ -86,8 +86,8 @@ def test_a_config_that_fits_no_other_encoder_is_skipped(good_head, skips):
     skips(Choosy, OTHER, "its config does not fit such encoders")
 
 
-def test_good_classes_pass(good_head, good_adapter, good_side, check_head, check_adapter):
+def test_good_classes_pass(good_head, good_adapters, check_head, check_adapter):
     for name in (LENGTHS, EMPTY, OTHER):
         check_head(good_head, name)
-        check_adapter(good_adapter, name)
-        check_adapter(good_side, name)
+        for adapter in good_adapters:
+            check_adapter(adapter, name)
