@@ -59,7 +59,14 @@ MAY_IMPORT = {
     "polyhead.train": MIDDLE | {"polyhead.model"},
     "polyhead.scaffold": BASE | {"polyhead.artifact", "polyhead.registry"},
     "polyhead.cli": MIDDLE
-    | {"polyhead.model", "polyhead.train", "polyhead.pipelines", "polyhead.scaffold", "polyhead.convert", "polyhead.hub"},
+    | {
+        "polyhead.model",
+        "polyhead.train",
+        "polyhead.pipelines",
+        "polyhead.scaffold",
+        "polyhead.convert",
+        "polyhead.hub",
+    },
     "polyhead.testing": MIDDLE | {"polyhead.model", "polyhead.train"},
     "polyhead.__main__": {"polyhead.cli"},
 }

@@ -89,7 +89,7 @@ def test_prefixes_of_any_length_are_attended_to_besides(sizes):
                 assert own.grad.abs().sum() > 0
 
 
-def by_rows(query, key, value, starts, key_starts, longest, longest_key):
+def by_rows(query, key, value, starts, key_starts, longest, longest_key):  # noqa: PLR0917 - the kernel takes them so
     """What the varlen kernel computes, row by row."""
     assert longest == int(starts.diff().max())
     assert longest_key == int(key_starts.diff().max())
