@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import torch
 from torch import nn
 
 from polyhead.adapters.bottleneck.config import BottleneckConfig
@@ -50,9 +49,7 @@ class BottleneckAdapter(Adapter):
             ConfigError: The configuration does not fit that encoder.
         """
         super().__init__(config, shape)
-        generator = None
-        if config.init_weights_seed is not None:
-            generator = torch.Generator().manual_seed(config.init_weights_seed)
+        generator = config.generator()
         self.attention = nn.ModuleDict()
         self.ffn = nn.ModuleDict()
         widths = config.widths(shape)

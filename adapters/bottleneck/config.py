@@ -15,6 +15,7 @@ from pydantic import AfterValidator, Field, field_validator, model_validator
 from polyhead.adapters.bottleneck.hypercomplex_config import HypercomplexFields
 from polyhead.adapters.bottleneck.invertible_config import InvertibleFields
 from polyhead.adapters.layers import LayerNumbers, check_layers, layers_kept
+from polyhead.adapters.seeded_config import SeededConfig
 from polyhead.contracts import EncoderShape, check_activation
 from polyhead.errors import ConfigError
 
@@ -26,7 +27,7 @@ _WIDEST: Final = 65_536  # far above any use; keeps a mistyped factor from askin
 _Factor = Annotated[float, Field(gt=0)]
 
 
-class BottleneckConfig(HypercomplexFields, InvertibleFields):
+class BottleneckConfig(HypercomplexFields, InvertibleFields, SeededConfig):
     """A small network `up(activation(down(z)))` behind, or beside, the sub-layers of the encoder.
 
     For one layer with input x: `a = attention(x); h = norm1(a + x); f = feed_forward(h);
@@ -67,12 +68,6 @@ class BottleneckConfig(HypercomplexFields, InvertibleFields):
         default="bert",
         description="Weights at the start: 'bert' N(0, 0.02); 'mam_adapter' uniform down, zero up, "
         "so that the adapter changes nothing yet; 'houlsby' N(0, 0.01) cut off at two deviations.",
-    )
-    init_weights_seed: int | None = Field(
-        default=None,
-        ge=0,
-        lt=2**63,
-        description="Seed of those weights; None draws from torch's global generator.",
     )
     is_parallel: bool = Field(
         default=False,

@@ -48,9 +48,7 @@ class LoraAdapter(Adapter):
             ConfigError: The configuration does not fit that encoder.
         """
         super().__init__(config, shape)
-        generator = None
-        if config.init_weights_seed is not None:
-            generator = torch.Generator().manual_seed(config.init_weights_seed)
+        generator = config.generator()
         for site in config.modules:
             self.add_module(site, nn.ModuleDict())
         taps = [NO_TAPS] * shape.n_layers

@@ -12,7 +12,8 @@ from pydantic import AfterValidator, Field, model_validator
 
 from polyhead.adapters.layers import LayerNumbers, check_layers, layers_kept
 from polyhead.adapters.projection_sites import Sites
-from polyhead.contracts import PROJECTIONS, AdapterConfig, EncoderShape
+from polyhead.adapters.seeded_config import SeededConfig
+from polyhead.contracts import PROJECTIONS, EncoderShape
 from polyhead.errors import shown
 
 __all__ = ["PRESETS", "LoraConfig"]
@@ -37,7 +38,7 @@ _Rank = Annotated[int, Field(ge=1, le=_HIGHEST_RANK, strict=True)]
 _Alpha = Annotated[float, Field(gt=0, strict=True)]
 
 
-class LoraConfig(AdapterConfig):
+class LoraConfig(SeededConfig):
     """A change of low rank, `(alpha / r) B A`, of linear layers of the encoder."""
 
     r: _Rank = Field(default=8, description="The rank: how many numbers A makes of a token.")
@@ -82,12 +83,6 @@ class LoraConfig(AdapterConfig):
         default="lora",
         description="Weights at the start: 'lora' uniform A and zero B, so that the adapter "
         "changes nothing yet; 'bert' N(0, 0.02) for both.",
-    )
-    init_weights_seed: int | None = Field(
-        default=None,
-        ge=0,
-        lt=2**63,
-        description="Seed of those weights; None draws from torch's global generator.",
     )
 
     @model_validator(mode="after")

@@ -48,9 +48,7 @@ class PrefixAdapter(Adapter):
         """
         super().__init__(config, shape)
         layers = config.layers(shape)
-        generator = None
-        if config.init_weights_seed is not None:
-            generator = torch.Generator().manual_seed(config.init_weights_seed)
+        generator = config.generator()
         self.trunk = None if config.flat else PrefixTrunk(config, shape.width, generator)
         self.prefix = nn.ModuleDict()
         taps = [NO_TAPS] * shape.n_layers

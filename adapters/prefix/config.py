@@ -12,7 +12,8 @@ from typing import Annotated, Final, Self
 from pydantic import AfterValidator, Field, model_validator
 
 from polyhead.adapters.layers import LayerNumbers, layers_kept
-from polyhead.contracts import AdapterConfig, EncoderShape, check_activation
+from polyhead.adapters.seeded_config import SeededConfig
+from polyhead.contracts import EncoderShape, check_activation
 
 __all__ = ["PRESETS", "PrefixConfig"]
 
@@ -20,7 +21,7 @@ _LONGEST: Final = 4_096  # far above any use; keeps a mistyped size from asking 
 _WIDEST: Final = 16_384
 
 
-class PrefixConfig(AdapterConfig):
+class PrefixConfig(SeededConfig):
     """Learned keys and values in front of each layer's own, which all tokens attend to besides."""
 
     prefix_length: int = Field(
@@ -62,13 +63,6 @@ class PrefixConfig(AdapterConfig):
     )
     leave_out: LayerNumbers = Field(
         default=(), description="Layers, counted from 0, that get no prefix."
-    )
-    init_weights_seed: int | None = Field(
-        default=None,
-        ge=0,
-        lt=2**63,
-        strict=True,
-        description="Seed of the first weights; None draws from torch's global generator.",
     )
 
     @model_validator(mode="after")

@@ -42,9 +42,7 @@ class PromptAdapter(Adapter):
             shape: The sizes of the encoder it will be used with.
         """
         super().__init__(config, shape)
-        generator = None
-        if config.init_weights_seed is not None:
-            generator = torch.Generator().manual_seed(config.init_weights_seed)
+        generator = config.generator()
         self.prompt = PromptTap(config, shape.width, generator)
 
     def taps(self, layer: int) -> LayerTaps:

@@ -11,14 +11,14 @@ from typing import Final, Literal, Self
 
 from pydantic import Field, model_validator
 
-from polyhead.contracts import AdapterConfig
+from polyhead.adapters.seeded_config import SeededConfig
 
 __all__ = ["PRESETS", "PromptConfig"]
 
 _LONGEST: Final = 4_096  # far above any use; keeps a mistyped length from asking for all memory
 
 
-class PromptConfig(AdapterConfig):
+class PromptConfig(SeededConfig):
     """Learned rows among the embeddings of each text, as if it had more sub-words."""
 
     prompt_length: int = Field(
@@ -49,13 +49,6 @@ class PromptConfig(AdapterConfig):
         default="token",
         description="What heads read as the first token's state: 'token', its own; 'prompt', that "
         "of the prompt's first row, as the adapters library does with combine='prefix'.",
-    )
-    init_weights_seed: int | None = Field(
-        default=None,
-        ge=0,
-        lt=2**63,
-        strict=True,
-        description="Seed of random ones; None draws from torch's global generator.",
     )
 
     @model_validator(mode="after")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import torch
 from torch import nn
 
 from polyhead.adapters.reft.config import PRESETS, ReftConfig
@@ -50,9 +49,7 @@ class ReftAdapter(Adapter):
         """
         super().__init__(config, shape)
         layers = config.layers_of(shape)
-        generator = None
-        if config.init_weights_seed is not None:
-            generator = torch.Generator().manual_seed(config.init_weights_seed)
+        generator = config.generator()
         self.output = nn.ModuleDict()
         taps = [NO_TAPS] * shape.n_layers
         for layer in layers:

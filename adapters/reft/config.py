@@ -12,7 +12,8 @@ from typing import Annotated, Final, Self
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from polyhead.adapters.layers import LayerNumbers, check_layers
-from polyhead.contracts import AdapterConfig, EncoderShape, check_activation
+from polyhead.adapters.seeded_config import SeededConfig
+from polyhead.contracts import EncoderShape, check_activation
 from polyhead.errors import ConfigError
 
 __all__ = ["PRESETS", "ReftConfig"]
@@ -29,7 +30,7 @@ def _none_for_all(value: object) -> object:
 _Layers = Annotated[LayerNumbers, Field(min_length=1)]
 
 
-class ReftConfig(AdapterConfig):
+class ReftConfig(SeededConfig):
     """A change of low rank of a few tokens' hidden states, behind layers of the encoder."""
 
     layers: Annotated[_Layers | None, BeforeValidator(_none_for_all)] = Field(
@@ -78,13 +79,6 @@ class ReftConfig(AdapterConfig):
     )
     non_linearity: Annotated[str, AfterValidator(check_activation)] | None = Field(
         default=None, description="Activation of what is put in their place; none when None."
-    )
-    init_weights_seed: int | None = Field(
-        default=None,
-        ge=0,
-        lt=2**63,
-        strict=True,
-        description="Seed of the first weights; None draws from torch's global generator.",
     )
 
     @model_validator(mode="after")
