@@ -15,12 +15,15 @@ __all__ = ["BUILTIN_COMMANDS", "Command", "add_command"]
 
 BUILTIN_COMMANDS: Final = (
     "adapters",
+    "convert",
     "evaluate",
     "heads",
     "inspect",
     "plugin",
     "plugins",
     "predict",
+    "pull",
+    "push",
     "quickstart",
     "run",
     "tasks",
