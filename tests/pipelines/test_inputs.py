@@ -36,7 +36,7 @@ def test_data_sets_without_iterators_are_streams():
     assert (list(found.items), found.form) == (["text 0", "text 1", "text 2"], "stream")
 
 
-@pytest.mark.parametrize("odd", [None, 3, 2.5, object()], ids=repr)
+@pytest.mark.parametrize("odd", [None, 3, 2.5, object()], ids=lambda odd: type(odd).__name__)
 def test_anything_else_is_refused(odd):
     with pytest.raises(InputError, match=f"not {type(odd).__name__}"):
         read_inputs(odd)
