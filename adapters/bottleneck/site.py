@@ -61,6 +61,7 @@ class BottleneckSite(nn.Module):
         """
         super().__init__()
         self.config = config
+        self.drops_residual = not config.original_ln_after
         self.activation = activation_of(config.non_linearity)
         self.down: BlankLinear | HypercomplexLinear
         self.up: BlankLinear | HypercomplexLinear

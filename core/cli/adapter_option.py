@@ -75,18 +75,23 @@ class WantedAdapter:
         return registry().adapter_config(self.text)
 
     def on(
-        self, model: "DistilBertModelWithHeads"
+        self, model: "DistilBertModelWithHeads", task: str
     ) -> tuple["AdapterConfig | None", "AdapterSetup"]:
         """The configuration of what is new, and what is shared, with the saved adapters loaded.
+
+        Args:
+            model: Takes them in.
+            task: The name of the new task, which a new adapter has too.
 
         Raises:
             ArtifactError: One of `saved` is damaged, or of another backbone.
             NameTakenError: Two of them have one name.
-            ConfigError: `--adapter` names none of them.
+            ConfigError: `--adapter` names none of them, or one that is not there.
         """
         for path in self.saved:
             _load(model, path)
         if self.block is not None:
+            self._check_names(model, task)
             return self.config(), self.block
         if self.text in model.adapters:
             return None, self.text
@@ -96,6 +101,18 @@ class WantedAdapter:
                 "leave --with out, or name what it loads."
             )
         return self.config(), None
+
+    def _check_names(self, model: "DistilBertModelWithHeads", task: str) -> None:
+        """Refuses a block that names what is neither saved nor the new adapter."""
+        from polyhead.composition import names_of
+
+        absent = [name for name in names_of(self.block) if name not in {task, *model.adapters}]
+        if absent:
+            loaded = listing(list(model.adapters))
+            raise ConfigError(
+                f"{self.block!r} names {absent[0]!r}, and --with loads {loaded}: give the folder "
+                f"of {absent[0]!r} with --with, or write {task!r} for the new adapter."
+            )
 
 
 def _load(model: "DistilBertModelWithHeads", path: Path) -> None:

@@ -222,7 +222,7 @@ def train(
     if max_length is None:  # a recommendation gives way to an encoder that takes less
         fitting = min(text.max_length, model.shape.max_positions)
         text = text.model_copy(update={"max_length": fitting})
-    config, setup = wanted.on(model)
+    config, setup = wanted.on(model, task)
     new_task(model, task, head_config, config, share_adapter=setup, text=text, seed=settings.seed)
     finished = fit(
         model, task, examples, settings, output, overwrite=overwrite, hold=tuple(hold or ())

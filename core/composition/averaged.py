@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from polyhead.batch import Packing
-from polyhead.composition.stacked import composable
+from polyhead.composition.stacked import check_ends, composable
 from polyhead.contracts import (
     NO_TAPS,
     PROJECTIONS,
@@ -103,6 +103,10 @@ class _Prefixes:
 class _Sublayers:
     parts: tuple[tuple[ComposableTap, float], ...]
 
+    @property
+    def drops_residual(self) -> bool:
+        return getattr(self.parts[-1][0], "drops_residual", False)
+
     def __call__(
         self,
         output: Tensor,
@@ -134,6 +138,7 @@ class _Sublayers:
 def _sublayers(parts: tuple[tuple[ComposableTap, float], ...]) -> _Sublayers:
     for tap, _ in parts:
         composable(tap, "be averaged")
+    check_ends(tap for tap, _ in parts)
     return _Sublayers(parts)
 
 

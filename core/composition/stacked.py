@@ -26,7 +26,7 @@ from polyhead.contracts import (
 )
 from polyhead.errors import ConfigError
 
-__all__ = ["composable", "stacked", "stacked_embeddings"]
+__all__ = ["check_ends", "composable", "stacked", "stacked_embeddings"]
 
 T = TypeVar("T")
 
@@ -145,7 +145,22 @@ class _ChainedEmbeddings(EmbeddingsTap):
         return states
 
 
+def check_ends(taps: Iterable[SublayerTap]) -> None:
+    """Refuses taps that end a sub-layer in two ways: one of them would have to end it for all.
+
+    Raises:
+        ConfigError: Some leave out the encoder's own residual and norm, and others do not.
+    """
+    if len({getattr(tap, "drops_residual", False) for tap in taps}) > 1:
+        raise ConfigError(
+            "an adapter that leaves out the encoder's own residual and norm at the end of a "
+            "sub-layer (adapter_plus, or original_ln_after=false) cannot be put together with one "
+            "that does not; choose adapters that end it alike."
+        )
+
+
 def _chained_sublayer(taps: tuple[SublayerTap, ...]) -> SublayerTap:
+    check_ends(taps)
     first = tuple(tap for tap in taps[:-1] if composable(tap, "be followed by another"))
     last = taps[-1]
     if isinstance(last, ComposableTap):
@@ -175,6 +190,10 @@ class _Chain:
 @dataclass(frozen=True)
 class _ComposableChain(_Chain):
     last: ComposableTap
+
+    @property
+    def drops_residual(self) -> bool:
+        return getattr(self.last, "drops_residual", False)
 
     def change(
         self,

@@ -201,7 +201,8 @@ class ComposableTap(SublayerTap, Protocol):
     """A sub-layer tap that can be stacked, averaged and fused with others.
 
     It is a SublayerTap in two steps: calling it is `close(change(...).output, residual, norm)`,
-    perhaps computed in a faster way.
+    perhaps computed in a faster way. One whose `close` leaves `residual` out has an attribute
+    `drops_residual` that is true.
     """
 
     def change(

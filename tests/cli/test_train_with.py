@@ -145,7 +145,7 @@ WRONG = {
     "an unknown adapter": (
         ["--adapter", "Stack('a', 'c')"],
         ("a",),
-        "no adapter 'c'; this model has: 'a'",
+        "names 'c', and --with loads 'a': give the folder of 'c' with --with, or write 'mood'",
     ),
     "a block that is none": (["--adapter", "Stack('a'"], ("a",), "is not an adapter setup; write"),
     "a block of another name": (["--adapter", "Parallel('a', 'b')"], ("a", "b"), "Parallel"),
