@@ -22,6 +22,8 @@ def activation_cache(
 ) -> ActivationCache | None:
     """An empty cache for a run; None where nothing would be found in it again.
 
+    Kept are rows of the bare encoder, and of adapters that do not learn in the run.
+
     What a head draws anew in each step, such as a language model's masked texts, is not kept.
 
     Args:
@@ -33,7 +35,7 @@ def activation_cache(
     rows = [
         row
         for learner in learners
-        if learner.reads_bare
+        if learner.is_still
         for encoded in (*learner.train, *learner.evaluation)
         for row in encoded.rows
     ]
@@ -43,4 +45,5 @@ def activation_cache(
     )
     if not rows or not layers:
         return None
-    return ActivationCache(layers, int(settings.activation_cache * _GB), rows)
+    setups = {None, *(learner.task.adapter for learner in learners if learner.is_still)}
+    return ActivationCache(layers, int(settings.activation_cache * _GB), rows, setups)

@@ -32,7 +32,7 @@ class Learner:
     Attributes:
         task: The task.
         side: Its adapter, where that is a side adapter; else None.
-        reads_bare: Whether its rows go through the encoder as if they had no adapter.
+        is_still: Whether what the encoder computes of its rows stays the same for the whole run.
         trained: The names of the adapters that learn; of several put together, those of
             `trained_names`.
         held: The names of those that act on its rows and do not learn.
@@ -85,8 +85,9 @@ class Learner:
         self.trained = tuple(name for name in trained if name not in wanted)
         self.held = tuple(name for name in acting if name not in self.trained)
         self.side = next((a for a in acting.values() if isinstance(a, SideAdapter)), None)
-        self.reads_bare = not acting or self.side is not None
         self.adapters = [acting[name] for name in self.trained]
+        is_held = not self.trained and not any(part.training for part in acting.values())
+        self.is_still = self.side is not None or is_held
         self.modules += self.adapters
         self.head_parameters = self._trainable(self.modules[:1])
         self.adapter_parameters = self._trainable(self.modules[1:])

@@ -48,7 +48,7 @@ class TrainSettings(BaseModel):
         default=2.0,
         ge=0,
         description="Most memory, in GB, to keep what the encoder computes of each text for the "
-        "next epochs, where no adapter changes it; 0: none.",
+        "next epochs, where no adapter that learns changes it; 0: none.",
     )
 
     @classmethod

@@ -170,7 +170,8 @@ def train(
         typer.Option(
             "--activation-cache",
             help="Most memory, in GB, to keep what the encoder computes of each text for the next "
-            "epochs: for '--adapter none' and adapters that only read. 0 for none.",
+            "epochs: for '--adapter none', adapters that only read and those that are held. 0 for "
+            "none.",
             rich_help_panel=_TRAINING,
         ),
     ] = 2.0,

@@ -1,7 +1,8 @@
-"""Hidden states of the bare encoder, kept for when the same rows come again.
+"""Hidden states that do not change, kept for when the same rows come again.
 
 Without an adapter, or under one that only reads, what the encoder computes of a row follows from
-the row's token ids and positions alone. In training it is the same in every epoch.
+the row's token ids and positions alone; under adapters that do not learn, from these besides. In
+training it is the same in every epoch.
 
 Dimensions: N tokens of a batch, T tokens of a row, K layers that are kept, D width.
 """
@@ -20,6 +21,7 @@ from polyhead.routing import Plan
 
 if TYPE_CHECKING:
     from polyhead.batch import Row
+    from polyhead.composition import AdapterSetup
 
 __all__ = ["ActivationCache", "Encode"]
 
@@ -39,10 +41,15 @@ class ActivationCache:
         layers: The layers that are kept, ascending; 0 for the embeddings.
         max_bytes: The bound.
         n_bytes: What is kept now.
+        setups: What kept rows go through.
     """
 
     def __init__(
-        self, layers: Iterable[int], max_bytes: int, rows: Iterable[Row] | None = None
+        self,
+        layers: Iterable[int],
+        max_bytes: int,
+        rows: Iterable[Row] | None = None,
+        setups: Iterable[AdapterSetup] = (None,),
     ) -> None:
         """Makes an empty cache.
 
@@ -50,29 +57,34 @@ class ActivationCache:
             layers: Those that are read.
             max_bytes: Most bytes of hidden states.
             rows: The only rows that are kept; any when None.
+            setups: What kept rows go through: the bare encoder, and adapters whose weights stay as
+                they are for as long as the cache is used.
         """
         self.layers = tuple(sorted(set(layers)))
         self.max_bytes = max_bytes
         self.n_bytes = 0
+        self.setups = frozenset(setups)
         self._wanted = None if rows is None else {_key(row) for row in rows}
-        self._states: dict[_Key, Tensor] = {}
+        self._states: dict[tuple[_Key, AdapterSetup], Tensor] = {}
 
     def __len__(self) -> int:
         return len(self._states)
 
-    def find(self, row: Row) -> Tensor | None:
-        """The kept layers of a row, or None where it is not kept. Shape: (K, T, D)."""
-        return self._states.get(_key(row))
+    def find(self, row: Row, setup: AdapterSetup = None) -> Tensor | None:
+        """The kept layers of a row under a setup, or None if it is not kept. Shape: (K, T, D)."""
+        return self._states.get((_key(row), setup))
 
-    def keep(self, row: Row, states: Tensor) -> None:
+    def keep(self, row: Row, states: Tensor, setup: AdapterSetup = None) -> None:
         """Takes in a copy of a row's states, unless the row is not wanted or does not fit.
 
         Args:
             row: The row.
             states: Its layers, those that are kept, in their order. Shape: (K, T, D).
+            setup: What it went through.
         """
-        key = _key(row)
-        is_wanted = self._wanted is None or key in self._wanted
+        key = _key(row), setup
+        is_wanted = self._wanted is None or key[0] in self._wanted
+        is_wanted = is_wanted and setup in self.setups
         if not is_wanted or key in self._states or self.n_bytes + states.nbytes > self.max_bytes:
             return
         # what is computed in inference mode could take no part in training
@@ -84,14 +96,13 @@ class ActivationCache:
         """The hidden states of a plan's rows; those that are kept are not computed again.
 
         Args:
-            plan: The rows. Those under adapters are always computed.
+            plan: The rows. Those under others than `setups` are always computed.
             depth: The highest layer that is read. Of the layers up to it only those may be read
                 that are kept: NaN may stand in the others' place.
             encode: Computes rows that are missing.
         """
         found = [
-            self.find(row) if adapter is None else None
-            for row, adapter in zip(plan.rows, plan.adapters, strict=True)
+            self.find(row, adapter) for row, adapter in zip(plan.rows, plan.adapters, strict=True)
         ]
         missing = [place for place, states in enumerate(found) if states is None]
         if not missing and found:
@@ -101,8 +112,7 @@ class ActivationCache:
         computed = encode(rest, max(depth, *self.layers))
         parts = self._by_row(rest, computed)
         for row, adapter, states in zip(rest.rows, rest.adapters, parts, strict=True):
-            if adapter is None:
-                self.keep(row, states)
+            self.keep(row, states, adapter)
         if rest is plan:
             layers = (computed.layers or ())[: depth + 1]
             return EncoderOutput(layers[-1], layers)

@@ -1,4 +1,4 @@
-"""Where no adapter changes it, what the encoder computes of a text is computed once in a run."""
+"""Where nothing that learns changes it, what the encoder computes of a text is computed once."""
 
 from dataclasses import replace
 
@@ -47,7 +47,7 @@ def kind():
 def train(task_model, train_examples, dev_examples, quick):
     """Trains; returns the losses of the steps, the figures, and the rows computed in each epoch."""
 
-    def training(adapter, *, head=None, **changes):
+    def training(adapter, *, head=None, hold=(), **changes):
         model = task_model(adapter=adapter)
         if head is not None:
             head(model.heads["mood"])
@@ -64,7 +64,7 @@ def train(task_model, train_examples, dev_examples, quick):
 
         settings = quick.model_copy(update=changes)
         result = Trainer(model, settings, observers=[note]).fit(
-            "mood", train_examples, dev_examples
+            "mood", train_examples, dev_examples, hold=hold
         )
         return losses, result.metrics, rows
 
@@ -87,6 +87,33 @@ def test_training_goes_the_same_way_with_and_without(train, adapter):
     assert losses[:3] == without[:3]
     assert losses == pytest.approx(without, abs=1e-5)
     assert metrics == expected
+
+
+HELD = [
+    "par_bn[init_weights=bert,scaling=40.0]",
+    "prompt_tuning[prompt_length=2]",
+    "lora[init_weights=bert]|prefix_tuning_flat",
+]
+
+
+@pytest.mark.parametrize("adapter", HELD)
+def test_under_an_adapter_that_is_held_too(train, adapter):
+    losses, metrics, rows = train(adapter, hold=["mood"])
+    assert list(rows) == [1]
+    without, expected, all_rows = train(adapter, hold=["mood"], activation_cache=0)
+    assert all_rows.keys() == {1, 2, 3, 4}
+    assert losses == pytest.approx(without, abs=1e-5)
+    assert metrics == expected
+    assert losses != pytest.approx(train(None)[0], abs=1e-3)  # its rows are not the bare encoder's
+
+
+def test_one_that_is_held_in_training_mode_is_computed_in_each_epoch(task_model, train_examples):
+    model = task_model(adapter="seq_bn[dropout=0.5]")
+    model.adapters["mood"].train()
+    assert not Learner(model, "mood", hold=["mood"]).is_still
+    model.eval()
+    assert Learner(model, "mood", hold=["mood"]).is_still
+    assert not Learner(model, "mood").is_still
 
 
 def test_what_does_not_fit_is_computed_in_each_epoch(train):
