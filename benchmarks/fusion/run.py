@@ -86,16 +86,8 @@ def run_one(side: str, seed: int, scratch: Path, given: argparse.Namespace) -> R
     output = scratch / f"target-{seed}-{list(SIDES).index(side)}"
     command = target_command(side, scratch / TARGET, scratch, output, sys.executable)
     finished = run_command([*command, "--seed", str(seed)], given)
-    log = (output / "train.jsonl").read_text(encoding="utf-8")
-    epochs = [event for event in measured.parse_events(log) if event["event"] == "epoch"]
-    return Run(
-        *(side, TARGET, seed, given.threads),
-        wall_s=finished.wall_s,
-        cpu_s=finished.cpu_s,
-        best=json.loads(finished.stdout)["metrics"],
-        last=epochs[-1]["metrics"],
-        epochs=epochs,
-        facts={},
+    return measured.our_run(
+        *(side, TARGET, seed), threads=given.threads, finished=finished, output=output
     )
 
 

@@ -93,18 +93,13 @@ def run_one(side: str, seed: int, given: argparse.Namespace) -> Run:
         )
         if side == ADAPTERS:
             return measured.peer_run(SET, finished.stdout)
-        log = (output / "train.jsonl").read_text(encoding="utf-8")
-        decodings = measured_decodings(folders, given.threads)
-    epochs = [event for event in measured.parse_events(log) if event["event"] == "epoch"]
-    return Run(
-        *(side, SET, seed, given.threads),
-        wall_s=finished.wall_s,
-        cpu_s=finished.cpu_s,
-        best=json.loads(finished.stdout)["metrics"],
-        last=epochs[-1]["metrics"],
-        epochs=epochs,
-        facts={"decodings": decodings},
-    )
+        return measured.our_run(
+            *(side, SET, seed),
+            threads=given.threads,
+            finished=finished,
+            output=output,
+            facts={"decodings": measured_decodings(folders, given.threads)},
+        )
 
 
 def measured_decodings(folders: dict[str, Path | str], threads: int) -> dict[str, Any]:

@@ -73,17 +73,9 @@ def run_one(side: str, name: str, seed: int, given: argparse.Namespace) -> Run:
             cwd=Path(folder),
             environment={"OMP_NUM_THREADS": str(given.threads), "HF_HUB_OFFLINE": "1"},
         )
-        log = (output / "train.jsonl").read_text(encoding="utf-8")
-    epochs = [event for event in measured.parse_events(log) if event["event"] == "epoch"]
-    return Run(
-        *(side, name, seed, given.threads),
-        wall_s=finished.wall_s,
-        cpu_s=finished.cpu_s,
-        best=json.loads(finished.stdout)["metrics"],
-        last=epochs[-1]["metrics"],
-        epochs=epochs,
-        facts={},
-    )
+        return measured.our_run(
+            *(side, name, seed), threads=given.threads, finished=finished, output=output
+        )
 
 
 def as_table(runs: Sequence[Run]) -> str:

@@ -6,6 +6,7 @@ import json
 import statistics
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from benchmarks import report
@@ -68,6 +69,40 @@ class Run:
 def parse_events(lines: str) -> list[Event]:
     """Read JSON lines."""
     return [json.loads(line) for line in lines.splitlines() if line.strip()]
+
+
+def our_run(
+    side: str,
+    name: str,
+    seed: int,
+    *,
+    threads: int,
+    finished: report.Finished,
+    output: Path,
+    facts: Event | None = None,
+) -> Run:
+    """Read what a finished `polyhead train --json` measured.
+
+    Args:
+        side: Of the benchmark.
+        name: Of the plan or data set.
+        seed: Of the training.
+        threads: It ran with.
+        finished: The process.
+        output: The task's folder, with the log of the training.
+        facts: Anything else, for the results.
+    """
+    events = parse_events((output / "train.jsonl").read_text(encoding="utf-8"))
+    epochs = [event for event in events if event["event"] == "epoch"]
+    return Run(
+        *(side, name, seed, threads),
+        wall_s=finished.wall_s,
+        cpu_s=finished.cpu_s,
+        best=json.loads(finished.stdout)["metrics"],
+        last=epochs[-1]["metrics"],
+        epochs=epochs,
+        facts=facts or {},
+    )
 
 
 def peer_run(name: str, lines: str) -> Run:

@@ -126,15 +126,17 @@ def run_ours(name: str, side: str, seed: int, options: Options, scratch: Path) -
     else:
         command = zero_shot_command(plan, sys.executable, HERE / "zero_shot.py", data)
     finished = report.run_process(command, cwd=scratch, environment=options.environment())
-    best = json.loads(finished.stdout)["metrics"]
-    epochs = []
     if plan.trains:
-        events = measured.parse_events((output / "train.jsonl").read_text(encoding="utf-8"))
-        epochs = [event for event in events if event["event"] == "epoch"]
-    last = epochs[-1]["metrics"] if epochs else best
+        return measured.our_run(
+            *(side, name, seed),
+            threads=options.threads,
+            finished=finished,
+            output=output,
+        )
+    best = json.loads(finished.stdout)["metrics"]
     times = {"wall_s": finished.wall_s, "cpu_s": finished.cpu_s}
     return Run(
-        side, name, seed, options.threads, **times, best=best, last=last, epochs=epochs, facts={}
+        side, name, seed, options.threads, **times, best=best, last=best, epochs=[], facts={}
     )
 
 
