@@ -50,10 +50,10 @@ class AdapterTable(nn.Module):
         self.table.check_new(name)
         resolved = registry().adapter_config(config)
         adapter = registry().adapter_for(resolved)(resolved, encoder.config.shape)
-        check_taps(acting_of(adapter, self.table), encoder.config.n_layers)
-        self._put(name, adapter, encoder)
+        adapter = self._fitted(adapter, encoder)
         with torch.no_grad():
             adapter.initialise(View(encoder, None))
+        self.table.add(name, adapter)
 
     def load(self, path: Path, name: str | None, encoder: Encoder) -> str:
         """Adds a saved one; see `DistilBertPreTrainedModel.load_adapter`."""
@@ -65,7 +65,7 @@ class AdapterTable(nn.Module):
         name = self.table.check_new(manifest.name if name is None else name)
         weight = encoder.word_embeddings.weight
         adapter = load_adapter_module(manifest, file, encoder.config.shape, weight.dtype)
-        self._put(name, adapter, encoder)
+        self.table.add(name, self._fitted(adapter, encoder))
         return name
 
     def save(self, name: str, folder: Path, encoder: Encoder, *, overwrite: bool) -> Path:
@@ -85,9 +85,16 @@ class AdapterTable(nn.Module):
         write_file(path, tensor_file(adapter, manifest))
         return path
 
-    def _put(self, name: str, adapter: Adapter, encoder: Encoder) -> None:
+    def _fitted(self, adapter: Adapter, encoder: Encoder) -> Adapter:
+        """The adapter where and as the encoder's weights are.
+
+        Raises:
+            UnknownAdapterError: It fuses adapters that are not there.
+            ConfigError: It cannot fuse those.
+        """
+        check_taps(acting_of(adapter, self.table), encoder.config.n_layers)
         weight = encoder.word_embeddings.weight
-        self.table.add(name, adapter.to(weight.device, weight.dtype).train(self.training))
+        return adapter.to(weight.device, weight.dtype).train(self.training)
 
 
 def _backbone_of(encoder: Encoder) -> BackboneInfo:
