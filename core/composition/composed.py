@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Protocol
 
 from polyhead.composition.averaged import averaged
@@ -17,6 +17,7 @@ __all__ = [
     "AdapterTable",
     "acting",
     "acting_of",
+    "acting_on_rows",
     "check_taps",
     "fusion_of",
     "with_fusions_named",
@@ -79,6 +80,19 @@ def acting(setup: AdapterSetup, adapters: AdapterTable) -> Acting | None:
             fusion: FusingAdapter = adapters.find(fusion_of(setup, adapters))  # type: ignore[assignment]
             return _Fused(fusion, children, _none_of(setup))
     raise ConfigError(f"{setup!r} is no block of adapters: use Stack, Fuse, Average or Split.")
+
+
+def acting_on_rows(
+    setups: Iterable[AdapterSetup], adapters: AdapterTable
+) -> dict[AdapterSetup, Acting]:
+    """What acts on the rows of each setup; those of the bare encoder are left out.
+
+    Raises:
+        UnknownAdapterError: As in `acting`.
+        ConfigError: Likewise.
+    """
+    found = {setup: acting(setup, adapters) for setup in set(setups)}
+    return {setup: acts for setup, acts in found.items() if acts is not None}
 
 
 def check_taps(found: Acting, n_layers: int) -> None:

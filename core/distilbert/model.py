@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 from torch import Tensor
 
-from polyhead.composition import acting
+from polyhead.composition import acting_on_rows
 from polyhead.distilbert.adapters import AdapterTable
 from polyhead.distilbert.outputs import BaseModelOutput
 from polyhead.distilbert.pretrained import DistilBertPreTrainedModel, Wanted
@@ -108,8 +108,7 @@ class DistilBertModel(DistilBertPreTrainedModel):
             UnknownAdapterError: A named adapter is not there.
         """
         names = setups_per_row(adapter_names, len(batch.rows), "adapter_names")
-        found = {setup: acting(setup, self.adapter_table.table) for setup in set(names)}
-        acts = {setup: own for setup, own in found.items() if own is not None}
+        acts = acting_on_rows(names, self.adapter_table.table)
         sides = side_adapters(acts)
         tapped = [None if name in sides else name for name in names]
         # in training, equal rows shall differ by their dropout

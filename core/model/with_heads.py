@@ -13,7 +13,7 @@ from typing import Any, Self, overload
 from torch import Tensor
 
 from polyhead.batch import Row
-from polyhead.composition import Acting, AdapterSetup, acting
+from polyhead.composition import AdapterSetup, acting_on_rows
 from polyhead.contracts import Adapter, Example, Head, HeadOutput, Prediction
 from polyhead.encoder import DistilBertConfig, Encoder, EncoderOutput, HubOptions, load_encoder
 from polyhead.errors import InputError, shown
@@ -314,7 +314,7 @@ class DistilBertModelWithHeads(DocumentedModel):
         **options: Any,
     ) -> EncoderPass:
         """Runs rows through the encoder; `options` are arguments of `Encoder.forward`."""
-        found = self._acting(row_adapters)
+        found = acting_on_rows(row_adapters, self._adapters)
         sides = side_adapters(found)
         tapped = [None if name in sides else name for name in row_adapters]
         embeddings = self.encoder.word_embeddings.weight
@@ -339,11 +339,6 @@ class DistilBertModelWithHeads(DocumentedModel):
             adapters |= self.adapters_of(setup)
         found = [adapter.penalty() for adapter in adapters.values()]
         return tuple(penalty for penalty in found if penalty is not None)
-
-    def _acting(self, setups: Iterable[AdapterSetup]) -> dict[AdapterSetup, Acting]:
-        """What acts on the rows of each setup."""
-        found = {setup: acting(setup, self._adapters) for setup in set(setups)}
-        return {setup: acts for setup, acts in found.items() if acts is not None}
 
     def _question(self, task: Task, values: Sequence[object], tokenizer: Tokenizer) -> Question:
         head = self._heads.find(task.head)
