@@ -27,7 +27,7 @@ from torch.nn import functional
 from polyhead.batch import Packing
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
 __all__ = [
     "NO_TAPS",
@@ -48,16 +48,30 @@ PROJECTIONS = ("q", "k", "v", "out", "lin1", "lin2")
 """The linear layers of an encoder's layer, in the order in which they are computed."""
 
 
-class Projection(NamedTuple):
+class Projection:
     """One frozen linear layer of the encoder.
 
     Attributes:
-        weight: Shape: (O, I).
+        weight: Shape: (O, I). Of an encoder that keeps it in fewer bits it is made anew each time
+            it is asked for.
         bias: Shape: (O,).
     """
 
-    weight: Tensor
-    bias: Tensor
+    __slots__ = ("_weight", "bias")
+
+    def __init__(self, weight: Tensor | Callable[[], Tensor], bias: Tensor) -> None:
+        """Takes a weight, or what makes it, and a bias."""
+        self._weight = weight
+        self.bias = bias
+
+    @property
+    def weight(self) -> Tensor:
+        """See the class."""
+        return self._weight if isinstance(self._weight, Tensor) else self._weight()
+
+    def __iter__(self) -> Iterator[Tensor]:
+        """The weight, then the bias."""
+        return iter((self.weight, self.bias))
 
     def __call__(self, inputs: Tensor) -> Tensor:
         """What the encoder itself computes. Shape: (N, I) -> (N, O)."""

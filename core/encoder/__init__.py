@@ -8,9 +8,11 @@ from polyhead.encoder.eager_attention import AttentionMaps
 from polyhead.encoder.encoder import Encoder, EncoderOutput
 from polyhead.encoder.finding import find_checkpoint
 from polyhead.encoder.hub import HubOptions, download_checkpoint
+from polyhead.encoder.precision import PRECISIONS, Precision, check_precision
 from polyhead.encoder.sinusoids import sinusoids
 
 __all__ = [
+    "PRECISIONS",
     "AttentionMaps",
     "AttentionName",
     "Checkpoint",
@@ -18,6 +20,8 @@ __all__ = [
     "Encoder",
     "EncoderOutput",
     "HubOptions",
+    "Precision",
+    "check_precision",
     "checkpoint_weights",
     "download_checkpoint",
     "find_checkpoint",

@@ -18,6 +18,7 @@ from torch.nn import functional
 
 from polyhead.contracts import Projection
 from polyhead.encoder.attention_blocks import AttentionBlock, attention_blocks
+from polyhead.encoder.frozen_linear import EncoderLinear
 
 if TYPE_CHECKING:
     from polyhead.batch import Packing
@@ -54,8 +55,8 @@ class SelfAttention(nn.Module):
         super().__init__()
         self.n_heads = config.n_heads
         self.dropout = config.attention_dropout
-        self.qkv = nn.Linear(config.dim, 3 * config.dim)
-        self.out = nn.Linear(config.dim, config.dim)
+        self.qkv = EncoderLinear(config.dim, 3 * config.dim)
+        self.out = EncoderLinear(config.dim, config.dim)
 
     def forward(self, hidden: Tensor, attend: Attend, taps: LayerTaps, packing: Packing) -> Tensor:
         """What every token gathers from its own row. Shape: (N, D) -> (N, D).
@@ -79,9 +80,9 @@ class SelfAttention(nn.Module):
     def projection(self, site: str) -> Projection:
         """The frozen projection of a site: "q", "k", "v" or "out"."""
         if site == "out":
-            return Projection(self.out.weight, self.out.bias)
+            return Projection(lambda: self.out.weight, self.out.bias)
         part = _QKV.index(site)
-        return Projection(self.qkv.weight.chunk(3)[part], self.qkv.bias.chunk(3)[part])
+        return Projection(lambda: self.qkv.weight.chunk(3)[part], self.qkv.bias.chunk(3)[part])
 
     def _tapped(self, hidden: Tensor, qkv_N3D: Tensor, taps: LayerTaps, packing: Packing) -> Tensor:
         """Queries, keys and values as adapters change them. Shape: (N, 3 * D)."""

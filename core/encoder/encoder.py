@@ -17,16 +17,19 @@ from torch.nn import functional
 from polyhead.contracts import NO_TAPS, EmbeddingsTap, LayerTaps, Projection
 from polyhead.encoder.attention import Attend, DenseAttention
 from polyhead.encoder.eager_attention import AttentionMaps, EagerAttention
+from polyhead.encoder.freed_memory import keep_freed_memory
 from polyhead.encoder.layer import EncoderLayer
 from polyhead.encoder.length_groups import LengthGroups
+from polyhead.encoder.precision import check_precision, reduced_linear
 from polyhead.encoder.sinusoids import sinusoids
 from polyhead.encoder.varlen_attention import Kernel, VarlenAttention, flash_kernel
-from polyhead.errors import InputError
+from polyhead.errors import ConfigError, InputError
 
 if TYPE_CHECKING:
     from polyhead.batch import Packed, Packing
     from polyhead.encoder.config import DistilBertConfig
     from polyhead.encoder.config_types import AttentionName
+    from polyhead.encoder.precision import Precision
 
 __all__ = ["Encoder", "EncoderOutput"]
 
@@ -58,6 +61,8 @@ class Encoder(nn.Module):
     Attributes:
         config: Its sizes and constants, a copy of what it was made from.
         is_frozen: Whether it is.
+        precision: What its products are computed in: "int8" or "bfloat16" where `reduce` was
+            called, else its weights' own type.
     """
 
     def __init__(self, config: DistilBertConfig, *, is_frozen: bool = True) -> None:
@@ -79,7 +84,10 @@ class Encoder(nn.Module):
         self.norm = nn.LayerNorm(config.dim, eps=config.layer_norm_eps)
         self.layers = nn.ModuleList(EncoderLayer(config) for _ in range(config.n_layers))
         self._initialise()
+        keep_freed_memory()
         self._kernel = _kernel_of(config.attn_implementation)
+        self._reduced: Precision | None = None
+        self._fingerprint: str | None = None
         self.freeze() if is_frozen else self.unfreeze()
 
     def freeze(self) -> None:
@@ -89,12 +97,56 @@ class Encoder(nn.Module):
         self.eval()
 
     def unfreeze(self) -> None:
-        """Puts all parameters into training, but for sinusoidal position embeddings."""
+        """Puts all parameters into training, but for sinusoidal position embeddings.
+
+        Raises:
+            ConfigError: Its weights were reduced.
+        """
+        if self._reduced is not None:
+            raise ConfigError(
+                f"an encoder of precision {self._reduced!r} cannot be trained itself, only "
+                "adapters and heads on it; load it in float32."
+            )
         self.is_frozen = False
         self.requires_grad_(requires_grad=True)
         if self.config.sinusoidal_pos_embds:
             self.position_embeddings.requires_grad_(requires_grad=False)
         self.train()
+
+    @property
+    def precision(self) -> str:
+        """See the class."""
+        return self._reduced or str(self.norm.weight.dtype).removeprefix("torch.")
+
+    @property
+    def is_reduced(self) -> bool:
+        """Whether its weights are kept in fewer bits than it computes with between them."""
+        return self._reduced is not None
+
+    def reduce(self, precision: Precision) -> None:
+        """Keeps the weights of its linear layers in fewer bits from now on, on a CPU.
+
+        Its fingerprint stays, so what was trained on it before still fits, and the other way round.
+
+        Args:
+            precision: "int8" or "bfloat16"; "float32" leaves it as it is.
+
+        Raises:
+            ConfigError: This CPU cannot compute so, or the encoder is not frozen, not in float32 or
+                reduced already.
+        """
+        check_precision(precision, self.norm.weight.device)
+        if precision == "float32":
+            return
+        if not self.is_frozen or self.precision != "float32":
+            raise ConfigError(
+                f"only a frozen encoder in float32 can be reduced to {precision!r}; this one is in "
+                f"{self.precision}{'' if self.is_frozen else ' and in training'}."
+            )
+        self._fingerprint = self.fingerprint()
+        for layer in self.layers:
+            layer.replace_linears(reduced_linear(precision))  # type: ignore[operator]
+        self._reduced = precision
 
     def train(self, mode: bool = True) -> Encoder:
         """Sets the mode; a frozen encoder has one, and computes the same in training and in use."""
@@ -146,6 +198,7 @@ class Encoder(nn.Module):
                 another shape.
         """
         self._check(packed)
+        self._check_place()
         hidden, packing = self._embedded(packed), packed.packing
         leave: Callable[[Tensor], Tensor] = _same
         if embeddings_tap is not None:
@@ -182,8 +235,11 @@ class Encoder(nn.Module):
 
         Returns:
             The hex SHA-256 over the canonical weights (Q, K and V as one matrix; a BERT checkpoint
-            folded), so it does not depend on the file format they came from.
+            folded), so it does not depend on the file format they came from, nor on a precision
+            that it was reduced to.
         """
+        if self._fingerprint is not None:
+            return self._fingerprint
         digest = hashlib.sha256()
         activation = self.config.activation
         if not isinstance(activation, str):
@@ -248,6 +304,15 @@ class Encoder(nn.Module):
             raise InputError(
                 f"a row of {last + 1} positions is longer than the encoder's {longest}; shorten it "
                 "or lower max_length."
+            )
+
+    def _check_place(self) -> None:
+        weight = self.norm.weight
+        if self.is_reduced and (weight.dtype, weight.device.type) != (torch.float32, "cpu"):
+            raise ConfigError(
+                f"an encoder of precision {self._reduced!r} computes on a CPU, between tensors of "
+                f"float32, and was moved to {weight.device.type} in {str(weight.dtype)[6:]}; load "
+                "it there in the precision you want."
             )
 
     def _initialise(self) -> None:

@@ -45,6 +45,11 @@ def merged_encoder(encoder: Encoder, adapter: Adapter, name: str) -> Encoder:
     Raises:
         ConfigError: What the adapter does is not a change of the encoder's linear layers.
     """
+    if encoder.is_reduced:
+        raise ConfigError(
+            f"adapters are merged into weights in floating point, and those of this encoder are "
+            f"rounded to {encoder.precision}; load it in float32."
+        )
     _check_linear(adapter, name, encoder.config.n_layers)
     adapter = copy.deepcopy(adapter).eval()  # without dropout; the caller's stays in its mode
     weights = {key: weight.detach().clone() for key, weight in encoder.state_dict().items()}

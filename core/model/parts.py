@@ -99,6 +99,11 @@ class ModelParts(nn.Module):
         return self.encoder.word_embeddings.weight.dtype
 
     @property
+    def precision(self) -> str:
+        """What the encoder's products are computed in: "float32", "int8", ..."""
+        return self.encoder.precision
+
+    @property
     def adapters(self) -> Mapping[str, Adapter]:
         """The adapters by name; a live view."""
         return self._adapters.view

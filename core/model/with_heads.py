@@ -8,14 +8,23 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Self, overload
+from typing import Any, Self, TypeVar, overload
 
+import torch
 from torch import Tensor
 
 from polyhead.batch import Row
 from polyhead.composition import AdapterSetup, acting_on_rows
 from polyhead.contracts import Adapter, Example, Head, HeadOutput, Prediction
-from polyhead.encoder import DistilBertConfig, Encoder, EncoderOutput, HubOptions, load_encoder
+from polyhead.encoder import (
+    DistilBertConfig,
+    Encoder,
+    EncoderOutput,
+    HubOptions,
+    Precision,
+    check_precision,
+    load_encoder,
+)
 from polyhead.errors import InputError, shown
 from polyhead.model.activation_cache import ActivationCache
 from polyhead.model.checked_heads import encoded_by, output_of
@@ -34,6 +43,8 @@ from polyhead.routing import Plan, Route
 from polyhead.tokenizer import Tokenizer
 
 __all__ = ["DistilBertModelWithHeads"]
+
+ModelT = TypeVar("ModelT", bound="DistilBertModelWithHeads")
 
 
 class DistilBertModelWithHeads(DocumentedModel):
@@ -54,6 +65,8 @@ class DistilBertModelWithHeads(DocumentedModel):
         cache_dir: str | Path | None = None,
         local_files_only: bool = False,
         token: str | None = None,
+        precision: Precision = "float32",
+        device: str | torch.device | None = None,
     ) -> Self:
         """A model on the encoder of a checkpoint.
 
@@ -64,21 +77,47 @@ class DistilBertModelWithHeads(DocumentedModel):
             cache_dir: Where the hub's files are kept.
             local_files_only: Whether to use the hub's cache alone.
             token: For private repositories.
+            precision: What the encoder's products are computed in: "float32"; on a CPU also
+                "int8", or "bfloat16" where it has that; on a GPU "bfloat16" or "float16". Adapters
+                and heads fit all of them.
+            device: Where the model is put; the CPU when None.
 
         Raises:
+            ConfigError: There is no such precision, or not on that device.
             UnknownBackboneError: There is no such folder or named backbone.
             CheckpointError: Its files are missing, damaged or of another architecture.
         """
+        place = torch.device("cpu" if device is None else device)
+        check_precision(precision, place)
         folder = find_checkpoint(name, HubOptions(revision, cache_dir, local_files_only, token))
         encoder = load_encoder(folder)
         has_tokenizer = any((folder / file).is_file() for file in ("tokenizer.json", "vocab.txt"))
         tokenizer = Tokenizer.from_folder(folder) if has_tokenizer else None
-        return cls(encoder, tokenizer, str(name))
+        return _placed(cls(encoder, tokenizer, str(name)), precision, place)
 
     @classmethod
-    def from_config(cls, config: DistilBertConfig, tokenizer: Tokenizer | None = None) -> Self:
-        """A model on an encoder with fresh random weights, for tests and measurements."""
-        return cls(Encoder(config), tokenizer, "random")
+    def from_config(
+        cls,
+        config: DistilBertConfig,
+        tokenizer: Tokenizer | None = None,
+        *,
+        precision: Precision = "float32",
+        device: str | torch.device | None = None,
+    ) -> Self:
+        """A model on an encoder with fresh random weights, for tests and measurements.
+
+        Args:
+            config: The encoder's sizes.
+            tokenizer: For calls with texts.
+            precision: As `from_pretrained` takes it.
+            device: Likewise.
+
+        Raises:
+            ConfigError: The sizes do not go together, or the precision is not there.
+        """
+        place = torch.device("cpu" if device is None else device)
+        check_precision(precision, place)
+        return _placed(cls(Encoder(config), tokenizer, "random"), precision, place)
 
     def forward(
         self,
@@ -351,6 +390,14 @@ class DistilBertModelWithHeads(DocumentedModel):
         examples = [_parsed(head, value, number) for number, value in enumerate(values)]
         own = tokenizer.with_settings(task.text)
         return Question(task, head, encoded_by(head, examples, own))
+
+
+def _placed(model: ModelT, precision: Precision, device: torch.device) -> ModelT:
+    """The model on a device, in a precision that was checked."""
+    if device.type != "cpu":
+        return model.to(device, getattr(torch, precision))
+    model.encoder.reduce(precision)
+    return model
 
 
 def _parsed(head: Head, value: object, number: int) -> Example:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 __all__ = ["WeightChecks"]
 
 _TOLERANCE: Final = 1e-4
+_PARTS: Final = ("weight", "bias")  # of a projection
 _PACKING: Final = Packing((2, 5, 1))
 _SHARES: Final = ((0.5,), (1.0,), (0.5, 0.5), (1.0, -1.0))
 
@@ -143,7 +144,9 @@ class WeightChecks(AdapterCase):
             *(torch.randn(part.shape, generator=generator) * 0.2 for part in own)
         )
         what = f"{self.name()}.merged({layer}, {site!r}, projection)"
-        tensors = {f"projection.{name}": part for name, part in projection._asdict().items()}
+        tensors = {
+            f"projection.{name}": part for name, part in zip(_PARTS, projection, strict=True)
+        }
         with torch.no_grad(), left_alone(tensors, what), advising(f"{what} fails."):
             try:
                 merged = adapter.merged(layer, site, projection)
@@ -155,7 +158,7 @@ class WeightChecks(AdapterCase):
             isinstance(merged, Projection),
             f"{what} returns a {type(merged).__name__}; return a polyhead.Projection or None.",
         )
-        for name, part in projection._asdict().items():
+        for name, part in zip(_PARTS, projection, strict=True):
             check_form(getattr(merged, name), part, f"`{name}` of {what}", "keep the shape")
         inputs = random_tokens(_PACKING, projection.weight.shape[1])
         with torch.no_grad():
