@@ -90,8 +90,28 @@ class Packing:
         return torch.arange(self.n_tokens) - starts[self.row_of_token]
 
     def rows(self, start: int, stop: int) -> Packing:
-        """The packing of the rows from `start` up to but not including `stop`, alone."""
-        return Packing(self.lengths[start:stop])
+        """The packing of the rows from `start` up to but not including `stop`, alone.
+
+        Each is worked out once: adapters ask for their own in every layer.
+        """
+        found = self._parts.get((start, stop))
+        if found is None:
+            found = self._parts[start, stop] = Packing(self.lengths[start:stop])
+        return found
+
+    def picked(self, rows: Sequence[int]) -> Packing:
+        """The packing of some rows alone, in their order; a row may come more than once."""
+        return Packing(tuple(self.lengths[row] for row in rows))
+
+    def tokens_of(self, rows: Sequence[int]) -> Tensor:
+        """Where the tokens of some rows lie, row by row. Shape: (M,), int64, on the CPU."""
+        picked = self.picked(rows)
+        starts = torch.tensor([self.starts[row] for row in rows], dtype=torch.long)
+        return starts[picked.row_of_token] + picked.column_of_token
+
+    @cached_property
+    def _parts(self) -> dict[tuple[int, int], Packing]:
+        return {}
 
     def tokens(self, start: int, stop: int) -> slice:
         """The tokens of the rows from `start` up to but not including `stop`."""
@@ -202,7 +222,7 @@ class Hidden:
         """Where each of this head's rows lies in `tokens`."""
         if self._is_whole:
             return self.batch_packing  # what it works out is worked out once for all heads
-        return Packing(tuple(self.batch_packing.lengths[row] for row in self.index))
+        return self.batch_packing.picked(self.index)
 
     @cached_property
     def tokens(self) -> Tensor:
@@ -256,8 +276,8 @@ class Hidden:
         for inverse, rows in rows_of.items():
             if len(rows) == self.n_rows:
                 return inverse(states, self.packing)
-            packing = Packing(tuple(self.packing.lengths[row] for row in rows))
-            tokens = _tokens_of(self.packing, rows, packing).to(states.device)
+            packing = self.packing.picked(rows)
+            tokens = self.packing.tokens_of(rows).to(states.device)
             changed = inverse(states.index_select(0, tokens), packing)
             states = states.index_copy(0, tokens, changed)
         return states
@@ -305,11 +325,5 @@ class Hidden:
     def _pick(self, values: Tensor) -> Tensor:
         if self._is_whole:
             return values
-        tokens = _tokens_of(self.batch_packing, self.index, self.packing)
+        tokens = self.batch_packing.tokens_of(self.index)
         return values.index_select(0, tokens.to(values.device))
-
-
-def _tokens_of(batch: Packing, rows: Sequence[int], packing: Packing) -> Tensor:
-    """The places of some rows' tokens in a batch; `packing` is that of these rows. Shape: (N,)."""
-    starts = torch.tensor([batch.starts[row] for row in rows], dtype=torch.long)
-    return starts[packing.row_of_token] + packing.column_of_token

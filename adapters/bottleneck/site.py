@@ -13,12 +13,13 @@ from torch import Tensor, nn
 from torch.nn import functional, init
 
 from polyhead.adapters.bottleneck.hypercomplex import HypercomplexLinear
+from polyhead.adapters.bottleneck.joined import Bottleneck, add_bottlenecks
 from polyhead.adapters.linear import BlankLinear
 from polyhead.adapters.row_gate import RowGate
 from polyhead.contracts import Change, activation_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Hashable, Sequence
 
     from polyhead.adapters.bottleneck.config import BottleneckConfig
     from polyhead.adapters.bottleneck.hypercomplex import HypercomplexShared
@@ -83,6 +84,7 @@ class BottleneckSite(nn.Module):
             self.scale = config.scaling
         self._draw_weights(generator)
         self.gate = RowGate(width, generator) if config.use_gating else None
+        self._join_key = _join_key(config, inner)
 
     def forward(
         self,
@@ -106,6 +108,32 @@ class BottleneckSite(nn.Module):
             base_ND = self._base(output, residual, total_ND, skip_ND)
             changed_ND = self.norm_after(self._part(self._up(inner_NR), share_N1)) + base_ND
         return norm(changed_ND) if config.original_ln_after else changed_ND
+
+    def join_key(self) -> Hashable | None:
+        """Equal for bottlenecks that can be run together; see JoinableTap."""
+        is_random = self.training and (self.config.dropout > 0 or self.config.stochastic_depth > 0)
+        return None if is_random else self._join_key
+
+    def joined(
+        self,
+        taps: Sequence[BottleneckSite],
+        parts: Sequence[slice],
+        output: Tensor,
+        residual: Tensor,
+        norm: Callable[[Tensor], Tensor],
+    ) -> Tensor:
+        """What several bottlenecks compute, each of its own tokens; see JoinableTap."""
+        total_ND, read_ND, skip_ND = self._inputs(output, residual, norm)
+        base_ND = self._base(output, residual, total_ND, skip_ND)
+        if any(base_ND is given for given in (output, residual, read_ND)):
+            base_ND = base_ND.clone()
+        pairs = [
+            (part, Bottleneck(_weights(tap.down), _weights(tap.up)))
+            for part, tap in zip(parts, taps, strict=True)
+        ]
+        factor: float = self.config.scaling  # type: ignore[assignment]  # others have no join_key
+        add_bottlenecks(base_ND, read_ND, pairs, self.activation, factor)
+        return norm(base_ND) if self.config.original_ln_after else base_ND
 
     def change(
         self,
@@ -224,3 +252,20 @@ class BottleneckSite(nn.Module):
                         init.trunc_normal_(weight, std=0.01, a=-0.02, b=0.02, generator=generator)
             init.zeros_(self.down.bias)
             init.zeros_(self.up.bias)
+
+
+def _weights(linear: nn.Module) -> tuple[Tensor, Tensor]:
+    """Of a BlankLinear: others have no `join_key`."""
+    return linear.weight, linear.bias  # type: ignore[return-value]
+
+
+def _join_key(config: BottleneckConfig, inner: int) -> Hashable | None:
+    """What bottlenecks have in common that can be run together; None for those that cannot."""
+    has_own_steps = config.use_gating or config.ln_before or config.ln_after or config.phm_layer
+    if has_own_steps or isinstance(config.scaling, str):
+        return None
+    return (
+        *(BottleneckSite, inner, config.non_linearity, float(config.scaling)),
+        *(config.is_parallel, config.original_ln_before, config.original_ln_after),
+        config.residual_before_ln,
+    )

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import inspect
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING, ClassVar, Protocol, Self, final
 
 from torch import Tensor, nn
@@ -93,6 +94,11 @@ class Adapter(nn.Module, ABC):
     def __init_subclass__(cls, **kwargs: object) -> None:
         super().__init_subclass__(**kwargs)
         check_contract(cls, AdapterConfig)
+
+    @cached_property
+    def sort(self) -> Hashable:
+        """Equal for adapters of one kind with equal configs: their rows are put side by side."""
+        return type(self), self.config.model_dump_json()
 
     @abstractmethod
     def taps(self, layer: int) -> LayerTaps:

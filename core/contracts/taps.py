@@ -18,7 +18,8 @@ from __future__ import annotations
 
 from abc import ABC
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, NamedTuple, Protocol, runtime_checkable
+from enum import IntEnum
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -27,7 +28,7 @@ from torch.nn import functional
 from polyhead.batch import Packing
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Hashable, Iterator, Sequence
 
 __all__ = [
     "NO_TAPS",
@@ -35,6 +36,8 @@ __all__ = [
     "Change",
     "ComposableTap",
     "EmbeddingsTap",
+    "JoinableTap",
+    "LayerStep",
     "LayerTaps",
     "PrefixTap",
     "Prefixes",
@@ -268,6 +271,52 @@ class EmbeddingsTap(ABC):  # noqa: B024 - each method has a default, and few tap
         """
         del packing
         return states
+
+
+@runtime_checkable
+class JoinableTap(SublayerTap, Protocol):
+    """A sub-layer tap of which several, each on rows of its own, cost less when run together."""
+
+    def join_key(self) -> Hashable | None:
+        """Equal for taps that can be run together now, and equal for no two of different classes.
+
+        None where it must be called for itself. Asked for in every layer of every batch.
+        """
+        ...
+
+    def joined(
+        self,
+        taps: Sequence[Any],
+        parts: Sequence[slice],
+        output: Tensor,
+        residual: Tensor,
+        norm: Callable[[Tensor], Tensor],
+    ) -> Tensor:
+        """What several taps compute, outside autograd's graph.
+
+        Args:
+            taps: At least two with this one's `join_key`, this one first.
+            parts: The tokens of each; side by side, in order, all of the tokens that are given.
+            output: As those of a SublayerTap, of all their tokens. Never written into.
+            residual: Likewise.
+            norm: Likewise.
+        """
+        ...
+
+
+class LayerStep(IntEnum):
+    """The places of a layer before which rows may part that were one so far, in their order."""
+
+    START = 0
+    """Before attention."""
+    ATTENTION = 1
+    """Before the residual and norm behind attention."""
+    FEED_FORWARD = 2
+    """Before the feed-forward network."""
+    FFN = 3
+    """Before the residual and norm behind it."""
+    OUTPUT = 4
+    """Behind the whole layer."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -89,11 +89,17 @@ class SelfAttention(nn.Module):
         found = (taps.q, taps.k, taps.v)
         if found == (None, None, None):
             return qkv_N3D
-        parts = [
+        old = qkv_N3D.chunk(3, dim=1)
+        new = [
             part if tap is None else tap(hidden, part, self.projection(site), packing)
-            for site, tap, part in zip(_QKV, found, qkv_N3D.chunk(3, dim=1), strict=True)
+            for site, tap, part in zip(_QKV, found, old, strict=True)
         ]
-        return torch.cat(parts, dim=1)
+        if torch.is_grad_enabled():
+            return torch.cat(new, dim=1)
+        for part, changed in zip(old, new, strict=True):
+            if changed is not part:
+                part.copy_(changed)
+        return qkv_N3D
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -20,6 +20,7 @@ from polyhead.encoder.eager_attention import AttentionMaps, EagerAttention
 from polyhead.encoder.freed_memory import keep_freed_memory
 from polyhead.encoder.layer import EncoderLayer
 from polyhead.encoder.length_groups import LengthGroups
+from polyhead.encoder.passing_rows import NO_FORKS, Forks, PassingRows
 from polyhead.encoder.precision import check_precision, reduced_linear
 from polyhead.encoder.sinusoids import sinusoids
 from polyhead.encoder.varlen_attention import Kernel, VarlenAttention, flash_kernel
@@ -87,7 +88,7 @@ class Encoder(nn.Module):
         keep_freed_memory()
         self._kernel = _kernel_of(config.attn_implementation)
         self._reduced: Precision | None = None
-        self._fingerprint: str | None = None
+        self._origin: _Origin | None = None
         self.freeze() if is_frozen else self.unfreeze()
 
     def freeze(self) -> None:
@@ -135,18 +136,25 @@ class Encoder(nn.Module):
             ConfigError: This CPU cannot compute so, or the encoder is not frozen, not in float32 or
                 reduced already.
         """
-        check_precision(precision, self.norm.weight.device)
+        device = self.norm.weight.device
+        check_precision(precision, device)
         if precision == "float32":
             return
+        if device.type != "cpu":
+            raise ConfigError(
+                f"an encoder is reduced on a CPU, and this one is on {device.type}; move it with "
+                f".to('cpu'), or to {precision} there with .to(torch.{precision})."
+            )
         if not self.is_frozen or self.precision != "float32":
             raise ConfigError(
                 f"only a frozen encoder in float32 can be reduced to {precision!r}; this one is in "
                 f"{self.precision}{'' if self.is_frozen else ' and in training'}."
             )
-        self._fingerprint = self.fingerprint()
+        whole = self.fingerprint()
         for layer in self.layers:
             layer.replace_linears(reduced_linear(precision))  # type: ignore[operator]
         self._reduced = precision
+        self._origin = _Origin(whole, self._digest())
 
     def train(self, mode: bool = True) -> Encoder:
         """Sets the mode; a frozen encoder has one, and computes the same in training and in use."""
@@ -173,6 +181,8 @@ class Encoder(nn.Module):
         taps: Callable[[int], LayerTaps] = lambda _: NO_TAPS,
         *,
         embeddings_tap: EmbeddingsTap | None = None,
+        leaving_tap: EmbeddingsTap | None = None,
+        forks: Forks = NO_FORKS,
         keep_layers: bool = False,
         keep_attentions: bool = False,
         head_mask: Tensor | None = None,
@@ -187,6 +197,9 @@ class Encoder(nn.Module):
             packed: The rows.
             taps: What acts in each layer, by the layer's number.
             embeddings_tap: What acts between the embeddings and the first layer.
+            leaving_tap: The same for the rows that leave, where they are others than those that
+                enter; `embeddings_tap` when None.
+            forks: Where rows part that were one so far. The attention weights cannot be kept then.
             keep_layers: Whether to return every layer's hidden states.
             keep_attentions: Whether to return the attention weights.
             head_mask: For each attention head what its weights are multiplied with: 1 leaves it, 0
@@ -200,23 +213,28 @@ class Encoder(nn.Module):
         self._check(packed)
         self._check_place()
         hidden, packing = self._embedded(packed), packed.packing
-        leave: Callable[[Tensor], Tensor] = _same
         if embeddings_tap is not None:
             hidden, packing = embeddings_tap.enter(hidden, packing)
-            leave = partial(_left, embeddings_tap, packing)
         maps: list[AttentionMaps] | None = [] if keep_attentions else None
-        attends = self._attends(packing, head_mask, maps)
-        kept = [leave(hidden)] if keep_layers else []
+        rows = PassingRows(packing, partial(self._attends, head_mask=head_mask, maps=maps), forks)
+        if keep_layers:
+            rows.keep(hidden)
         for number, layer in enumerate(islice(self.layers, depth)):
-            hidden = layer(hidden, packing, attends[number], taps(number))
+            rows.enter(number)
+            hidden = layer(hidden, rows, taps(number))
             if keep_layers:
-                kept.append(leave(hidden))
+                rows.keep(hidden)
+        leave: Callable[[Tensor], Tensor] = _same
+        leaving_tap = leaving_tap or embeddings_tap
+        if leaving_tap is not None:
+            leave = partial(_left, leaving_tap, rows.packing)
         if maps is not None and packing != packed.packing:
             own = leave(torch.arange(packing.n_tokens).unsqueeze(1)).squeeze(1)
             maps = [found.of_tokens(own, packed.packing) for found in maps]
+        kept = tuple(leave(layer) for layer in rows.kept)
         return EncoderOutput(
             kept[-1] if keep_layers else leave(hidden),
-            tuple(kept) if keep_layers else None,
+            kept if keep_layers else None,
             None if maps is None else tuple(maps),
         )
 
@@ -238,8 +256,11 @@ class Encoder(nn.Module):
             folded), so it does not depend on the file format they came from, nor on a precision
             that it was reduced to.
         """
-        if self._fingerprint is not None:
-            return self._fingerprint
+        own = self._digest()
+        return self._origin.whole if self._origin and own == self._origin.reduced else own
+
+    def _digest(self) -> str:
+        """A digest of the constants and weights as they are."""
         digest = hashlib.sha256()
         activation = self.config.activation
         if not isinstance(activation, str):
@@ -258,18 +279,20 @@ class Encoder(nn.Module):
         return functional.dropout(hidden, self.config.dropout) if self.training else hidden
 
     def _attends(
-        self, packing: Packing, head_mask: Tensor | None, maps: list[AttentionMaps] | None
-    ) -> Sequence[Attend]:
-        """What computes attention in each layer of this pass."""
+        self, packing: Packing, *, head_mask: Tensor | None, maps: list[AttentionMaps] | None
+    ) -> Callable[[int], Attend]:
+        """What computes the attention of some rows in each layer."""
         is_dropping = self.training and self.config.attention_dropout > 0
         is_eager = self.config.attn_implementation == "eager"
         if self._kernel is not None and not is_dropping and head_mask is None and maps is None:
-            return [VarlenAttention(packing, self._kernel)] * len(self.layers)
+            varlen = VarlenAttention(packing, self._kernel)
+            return lambda _: varlen
         groups = LengthGroups.of(packing, self.norm.weight.device)
         if head_mask is None and maps is None and not is_eager:
-            return [DenseAttention(groups)] * len(self.layers)
+            dense = DenseAttention(groups)
+            return lambda _: dense
         masks = [None] * len(self.layers) if head_mask is None else self._by_layer(head_mask)
-        return [EagerAttention(groups, mask, maps) for mask in masks]
+        return lambda layer: EagerAttention(groups, masks[layer], maps)
 
     def _by_layer(self, head_mask: Tensor) -> Sequence[Tensor]:
         """A mask of the heads for each layer. Shape: (H,) or (L, H) -> L of (H,)."""
@@ -347,6 +370,13 @@ def _padding_of(config: DistilBertConfig) -> int | None:
     """The id whose embedding starts as 0 and is never trained, as in transformers."""
     padding = config.pad_token_id
     return padding if padding is not None and padding < config.vocab_size else None
+
+
+class _Origin(NamedTuple):
+    """The fingerprint of an encoder before it was reduced, and what it was right behind that."""
+
+    whole: str
+    reduced: str
 
 
 class _Digest(Protocol):

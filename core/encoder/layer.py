@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING
 from torch import Tensor, nn
 from torch.nn import functional
 
-from polyhead.contracts import Projection, activation_of
+from polyhead.contracts import LayerStep, Projection, activation_of
 from polyhead.encoder.attention import SelfAttention
 from polyhead.encoder.frozen_linear import EncoderLinear
 
 if TYPE_CHECKING:
     from polyhead.batch import Packing
     from polyhead.contracts import LayerTaps
-    from polyhead.encoder.attention import Attend
     from polyhead.encoder.config import DistilBertConfig
+    from polyhead.encoder.passing_rows import PassingRows
 
 __all__ = ["EncoderLayer"]
 
@@ -39,28 +39,32 @@ class EncoderLayer(nn.Module):
         self.has_gelu = named == "gelu"
         self.activation = activation_of(named) if isinstance(named, str) else named
 
-    def forward(self, hidden: Tensor, packing: Packing, attend: Attend, taps: LayerTaps) -> Tensor:
-        """The layer's hidden states. Shape: (N, D) -> (N, D).
+    def forward(self, hidden: Tensor, rows: PassingRows, taps: LayerTaps) -> Tensor:
+        """The layer's hidden states. Shape: (N, D) -> (M, D), M other than N where rows part.
 
         Args:
             hidden: What the layer below computed.
-            packing: Where each row lies.
-            attend: How their attention is computed.
+            rows: Where each row lies, how their attention is computed, and where they part.
             taps: What adapters put in place of its steps, or behind them.
         """
-        attended = self.attention(hidden, attend, taps, packing)
+        (hidden,) = rows.reach(LayerStep.START, hidden)
+        attended = self.attention(hidden, rows.attend, taps, rows.packing)
+        attended, hidden = rows.reach(LayerStep.ATTENTION, attended, hidden)
         if taps.attention is None:
             middle: Tensor = self.norm1(_sum(attended, hidden, is_own=taps.out is None))
         else:
-            middle = taps.attention(attended, hidden, self.norm1, packing)
-        fed = self._fed(middle, taps, packing)
+            middle = taps.attention(attended, hidden, self.norm1, rows.packing)
+        (middle,) = rows.reach(LayerStep.FEED_FORWARD, middle)
+        fed = self._fed(middle, taps, rows.packing)
         if self.training:
             fed = functional.dropout(fed, self.dropout)
+        fed, middle = rows.reach(LayerStep.FFN, fed, middle)
         if taps.ffn is None:
             output: Tensor = self.norm2(_sum(fed, middle, is_own=taps.lin2 is None))
         else:
-            output = taps.ffn(fed, middle, self.norm2, packing)
-        return output if taps.output is None else taps.output(output, packing)
+            output = taps.ffn(fed, middle, self.norm2, rows.packing)
+        (output,) = rows.reach(LayerStep.OUTPUT, output)
+        return output if taps.output is None else taps.output(output, rows.packing)
 
     def replace_linears(self, make: Callable[[nn.Linear], nn.Module]) -> None:
         """Puts what `make` makes of each linear layer in its place."""

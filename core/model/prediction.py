@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Final
 
 import torch
@@ -84,36 +85,84 @@ def as_list(texts: object) -> list[object]:
 def answer(questions: Sequence[Question], compute: Compute) -> list[list[Prediction]]:
     """Every task's answers, a list a task, in the order of the examples.
 
+    Examples of several tasks that read the same rows are computed together, so that the work they
+    have in common is shared; the longest come first.
+
     Args:
-        questions: The tasks and their encoded examples; examples at the same place are computed
-            together.
+        questions: The tasks and their encoded examples.
         compute: Runs the calls of one batch through the model.
     """
-    n_places = max((len(question.encoded) for question in questions), default=0)
-    # tasks that share an adapter share rows too; counting each is on the safe side
-    n_tokens = [
-        sum(q.encoded[place].n_tokens for q in questions if place < len(q.encoded))
-        for place in range(n_places)
-    ]
+    shared = _shared_examples(questions)
     answers: list[dict[int, Prediction]] = [{} for _ in questions]
-    for places in token_batches(n_tokens, BATCH_TOKENS):
-        chosen = [
-            [(place, question.encoded[place]) for place in places if place < len(question.encoded)]
-            for question in questions
-        ]
-        asked = [number for number, examples in enumerate(chosen) if examples]
-        calls = [
-            HeadCall.of(questions[number].task, [item for _, item in chosen[number]])
-            for number in asked
-        ]
-        with torch.inference_mode():
-            outputs = compute(calls)
-        for number, output in zip(asked, outputs, strict=True):
-            own_places, encoded = zip(*chosen[number], strict=True)
-            try:
-                predictions = decoded_by(questions[number].head, output, encoded)
-            except InputError as error:
-                index = None if error.index is None else own_places[error.index]
-                raise InputError(error.reason, index=index) from None
-            answers[number].update(zip(own_places, predictions, strict=True))
+    for numbers in token_batches([each.n_tokens for each in shared], BATCH_TOKENS):
+        batch: dict[int, list[int]] = {}
+        for number in numbers:
+            for question, place in shared[number].asked:
+                batch.setdefault(question, []).append(place)
+        _answer_batch(questions, batch, compute, answers)
     return [[found[place] for place in range(len(found))] for found in answers]
+
+
+@dataclass(frozen=True)
+class _SharedExample:
+    """Examples of one or several tasks that read the same rows.
+
+    Attributes:
+        asked: The question's number, and the example's place in it, of each.
+        n_tokens: What is computed of it at most: its tokens under each adapter.
+    """
+
+    asked: tuple[tuple[int, int], ...]
+    n_tokens: int
+
+
+def _shared_examples(questions: Sequence[Question]) -> list[_SharedExample]:
+    """All examples; those under more adapters than fit a batch are cut."""
+    asked: dict[Hashable, dict[AdapterSetup, list[tuple[int, int]]]] = {}
+    for number, question in enumerate(questions):
+        for place, encoded in enumerate(question.encoded):
+            key: Hashable = (number, place)
+            if len(questions) > 1:
+                key = tuple((row.ids, row.positions) for row in encoded.rows)
+            asked.setdefault(key, {}).setdefault(question.task.adapter, []).append((number, place))
+    shared = []
+    for of_adapter in asked.values():
+        number, place = next(iter(of_adapter.values()))[0]
+        n_tokens = questions[number].encoded[place].n_tokens
+        most = max(1, BATCH_TOKENS // max(1, n_tokens))
+        groups = list(of_adapter.values())
+        for start in range(0, len(groups), most):
+            part = groups[start : start + most]
+            shared.append(_SharedExample(tuple(chain(*part)), n_tokens * len(part)))
+    return shared
+
+
+def _answer_batch(
+    questions: Sequence[Question],
+    batch: Mapping[int, Sequence[int]],
+    compute: Compute,
+    answers: Sequence[dict[int, Prediction]],
+) -> None:
+    """Computes some examples together.
+
+    Args:
+        questions: All of them.
+        batch: For the number of a question the places of its examples.
+        compute: Runs the calls through the model.
+        answers: Where the answers are put, by question and place.
+    """
+    chosen = {
+        number: [questions[number].encoded[place] for place in places]
+        for number, places in batch.items()
+    }
+    calls = [HeadCall.of(questions[number].task, encoded) for number, encoded in chosen.items()]
+    with torch.inference_mode():
+        outputs = compute(calls)
+    for (number, encoded), output in zip(chosen.items(), outputs, strict=True):
+        places = batch[number]
+        try:
+            predictions = decoded_by(questions[number].head, output, encoded)
+        except InputError as error:
+            index = None if error.index is None else places[error.index]
+            raise InputError(error.reason, index=index) from None
+        answers[number].update(zip(places, predictions, strict=True))

@@ -39,7 +39,7 @@ class PickedRows:
             packing: Of the whole pass.
             places: The rows, ascending.
         """
-        self.packing = Packing(tuple(packing.lengths[place] for place in places))
+        self.packing = packing.picked(places)
         self.row_of = {place: row for row, place in enumerate(places)}
         self._layers = layers
         self._all = packing
@@ -62,8 +62,7 @@ class PickedRows:
 
     @cached_property
     def _tokens(self) -> Tensor:
-        starts = torch.tensor([self._all.starts[place] for place in self._places])
-        return starts[self.packing.row_of_token] + self.packing.column_of_token
+        return self._all.tokens_of(self._places)
 
 
 class SideReads:

@@ -23,6 +23,7 @@ from polyhead.encoder import (
     HubOptions,
     Precision,
     check_precision,
+    device_named,
     load_encoder,
 )
 from polyhead.errors import InputError, shown
@@ -39,7 +40,7 @@ from polyhead.model.reading import Reading
 from polyhead.model.task import Task
 from polyhead.model.tensors import Labels, answer_positions, targets_for
 from polyhead.model.unset import UNSET, Unset
-from polyhead.routing import Plan, Route
+from polyhead.routing import Plan, Route, entry_of
 from polyhead.tokenizer import Tokenizer
 
 __all__ = ["DistilBertModelWithHeads"]
@@ -83,11 +84,11 @@ class DistilBertModelWithHeads(DocumentedModel):
             device: Where the model is put; the CPU when None.
 
         Raises:
-            ConfigError: There is no such precision, or not on that device.
+            ConfigError: There is no such device or precision, or not together.
             UnknownBackboneError: There is no such folder or named backbone.
             CheckpointError: Its files are missing, damaged or of another architecture.
         """
-        place = torch.device("cpu" if device is None else device)
+        place = device_named(device)
         check_precision(precision, place)
         folder = find_checkpoint(name, HubOptions(revision, cache_dir, local_files_only, token))
         encoder = load_encoder(folder)
@@ -113,9 +114,9 @@ class DistilBertModelWithHeads(DocumentedModel):
             device: Likewise.
 
         Raises:
-            ConfigError: The sizes do not go together, or the precision is not there.
+            ConfigError: The sizes do not go together, or the precision or device is not there.
         """
-        place = torch.device("cpu" if device is None else device)
+        place = device_named(device)
         check_precision(precision, place)
         return _placed(cls(Encoder(config), tokenizer, "random"), precision, place)
 
@@ -362,11 +363,23 @@ class DistilBertModelWithHeads(DocumentedModel):
         def encode(plan: Plan, depth: int) -> EncoderOutput:
             packed, route = packed_batch(plan, embeds, embeddings), Route(plan, found)
             output: EncoderOutput = self.encoder(
-                packed, route, embeddings_tap=route.embeddings, depth=depth, **options
+                packed,
+                route,
+                embeddings_tap=route.embeddings,
+                leaving_tap=route.leaving,
+                forks=route.forks,
+                depth=depth,
+                **options,
             )
             return output
 
-        plan = Plan.of(rows, tapped)
+        parts = embeds is None and not options.get("keep_attentions")
+        plan = Plan.of(
+            rows,
+            tapped,
+            entry=(lambda setup: entry_of(found[setup], depth)) if parts else None,
+            sort=lambda setup: getattr(found[setup], "sort", type(found[setup])),
+        )
         output = encode(plan, depth) if cache is None else cache.output(plan, depth, encode)
         inverses = Route(plan, found).inverses
         return EncoderPass(plan, output, row_adapters, sides, embeddings, inverses)

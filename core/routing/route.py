@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from polyhead.contracts import NO_TAPS, PROJECTIONS, EmbeddingsTap, LayerTaps
+from polyhead.contracts import NO_TAPS, PROJECTIONS, EmbeddingsTap, LayerStep, LayerTaps
+from polyhead.routing.entry import STEP_OF_SITE
 from polyhead.routing.segmented import (
     SegmentedEmbeddings,
     SegmentedPrefix,
@@ -21,7 +22,8 @@ if TYPE_CHECKING:
 
     from polyhead.batch import Packing
     from polyhead.composition import Acting, AdapterSetup
-    from polyhead.routing.plan import Plan, Segment
+    from polyhead.routing.plan import Plan
+    from polyhead.routing.stages import Segment
 
 __all__ = ["Route"]
 
@@ -40,28 +42,37 @@ class Route:
 
     def __call__(self, layer: int) -> LayerTaps:
         """The taps of `layer` for the whole batch."""
-        taps = [self._taps(segment, layer) for segment in self.plan.segments]
-        if all(tap is NO_TAPS for tap in taps):
+        taps = {
+            segment.adapter: found.taps(layer)
+            for segment in self.plan.segments
+            if (found := self._acting(segment)) is not None
+        }
+        if all(tap is NO_TAPS for tap in taps.values()):
             return NO_TAPS
-        if len(taps) == 1:
-            return taps[0]
         sites = {}
         for site, join in _JOINS.items():
-            found = tuple(getattr(tap, site) for tap in taps)
-            if any(tap is not None for tap in found):
-                sites[site] = join(self.plan.segments, found)
+            segments = self._segments(layer, STEP_OF_SITE[site])
+            own = tuple(getattr(taps.get(part.adapter, NO_TAPS), site) for part in segments)
+            if len(own) == 1:
+                sites[site] = own[0]
+            elif any(tap is not None for tap in own):
+                sites[site] = join(segments, own)
         return LayerTaps(**sites)
+
+    @cached_property
+    def forks(self) -> Mapping[tuple[int, LayerStep], tuple[int, ...]]:
+        """Where rows part: at each such place, for each row the one that it goes on from."""
+        return {stage.entry: stage.sources for stage in self.plan.stages[1:]}
 
     @cached_property
     def embeddings(self) -> EmbeddingsTap | None:
         """What acts between the embeddings and the first layer."""
-        taps = tuple(
-            None if found is None else found.embeddings_tap()
-            for found in map(self._acting, self.plan.segments)
-        )
-        if all(tap is None for tap in taps):
-            return None
-        return taps[0] if len(taps) == 1 else SegmentedEmbeddings(self.plan.segments, taps)
+        return self._embeddings(self.plan.stages[0].segments)
+
+    @cached_property
+    def leaving(self) -> EmbeddingsTap | None:
+        """The same for the rows that leave the encoder, perhaps others than those that enter."""
+        return self._embeddings(self.plan.segments)
 
     @cached_property
     def inverses(self) -> tuple[Callable[[Tensor, Packing], Tensor] | None, ...] | None:
@@ -78,9 +89,22 @@ class Route:
             found += [inverse] * (segment.stop - segment.start)
         return tuple(found) if any(found) else None
 
-    def _taps(self, segment: Segment, layer: int) -> LayerTaps:
-        found = self._acting(segment)
-        return NO_TAPS if found is None else found.taps(layer)
+    def _embeddings(self, segments: tuple[Segment, ...]) -> EmbeddingsTap | None:
+        taps = tuple(
+            None if found is None else found.embeddings_tap()
+            for found in map(self._acting, segments)
+        )
+        if all(tap is None for tap in taps):
+            return None
+        return taps[0] if len(taps) == 1 else SegmentedEmbeddings(segments, taps)
+
+    def _segments(self, layer: int, step: LayerStep) -> tuple[Segment, ...]:
+        """The slices of the rows that are computed at a step of a layer."""
+        stages = self.plan.stages
+        if len(stages) == 1:
+            return stages[0].segments
+        reached = [stage for stage in stages if stage.entry <= (layer, step)]
+        return reached[-1].segments
 
     def _acting(self, segment: Segment) -> Acting | None:
         return None if segment.adapter is None else self.acting[segment.adapter]

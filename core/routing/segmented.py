@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from itertools import groupby
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
         SublayerTap,
         TokenTap,
     )
-    from polyhead.routing.plan import Segment
+    from polyhead.routing.stages import Segment
 
 __all__ = [
     "SegmentedEmbeddings",
@@ -52,14 +53,41 @@ class SegmentedSublayer:
     ) -> Tensor:
         """See `SublayerTap`."""
         done = []
-        for segment, tap in zip(self.segments, self.taps, strict=True):
-            tokens = packing.tokens(segment.start, segment.stop)
+        for first, behind in self._runs():
+            start, stop = self.segments[first].start, self.segments[behind - 1].stop
+            tokens = packing.tokens(start, stop)
+            own, before, tap = output[tokens], residual[tokens], self.taps[first]
             if tap is None:
-                done.append(norm(output[tokens] + residual[tokens]))
+                done.append(norm(own + before))
+            elif behind - first == 1:
+                done.append(tap(own, before, norm, packing.rows(start, stop)))
             else:
-                rows = packing.rows(segment.start, segment.stop)
-                done.append(tap(output[tokens], residual[tokens], norm, rows))
-        return torch.cat(done)
+                rows = packing.rows(start, stop)
+                parts = [
+                    rows.tokens(segment.start - start, segment.stop - start)
+                    for segment in self.segments[first:behind]
+                ]
+                taps: Any = self.taps[first:behind]  # joinable, or they would not be one run
+                done.append(taps[0].joined(taps, parts, own, before, norm))
+        return done[0] if len(done) == 1 else torch.cat(done)
+
+    def _runs(self) -> Iterator[tuple[int, int]]:
+        """Neighbouring segments that are computed together: the first and the one behind."""
+        keys = [_join_key(tap, number) for number, tap in enumerate(self.taps)]
+        first = 0
+        for _, run in groupby(keys):
+            behind = first + len(list(run))
+            yield first, behind
+            first = behind
+
+
+def _join_key(tap: SublayerTap | None, number: int) -> Hashable:
+    """Equal for the taps of segments that are computed together; `number` where it is alone."""
+    if tap is None:
+        return None
+    ask = None if torch.is_grad_enabled() else getattr(tap, "join_key", None)
+    found = None if ask is None else ask()
+    return number if found is None else found
 
 
 @dataclass(frozen=True)
@@ -73,6 +101,9 @@ class SegmentedProjection:
         self, inputs: Tensor, outputs: Tensor, projection: Projection, packing: Packing
     ) -> Tensor:
         """See `ProjectionTap`."""
+        if not torch.is_grad_enabled():
+            self._write(inputs, outputs, projection, packing)
+            return outputs
         done = []
         for segment, tap in zip(self.segments, self.taps, strict=True):
             tokens = packing.tokens(segment.start, segment.stop)
@@ -82,6 +113,16 @@ class SegmentedProjection:
                 rows = packing.rows(segment.start, segment.stop)
                 done.append(tap(inputs[tokens], outputs[tokens], projection, rows))
         return torch.cat(done)
+
+    def _write(
+        self, inputs: Tensor, outputs: Tensor, projection: Projection, packing: Packing
+    ) -> None:
+        """Puts what the taps return into the place of `outputs`, which nothing else reads."""
+        for segment, tap in zip(self.segments, self.taps, strict=True):
+            if tap is not None:
+                tokens = packing.tokens(segment.start, segment.stop)
+                rows = packing.rows(segment.start, segment.stop)
+                outputs[tokens] = tap(inputs[tokens], outputs[tokens], projection, rows)
 
 
 @dataclass(frozen=True)

@@ -79,7 +79,7 @@ class TapCall:
         if "projection" in self.given:
             found |= {
                 f"projection.{name}": value
-                for name, value in self.given["projection"]._asdict().items()
+                for name, value in zip(("weight", "bias"), self.given["projection"], strict=True)
             }
         return found
 

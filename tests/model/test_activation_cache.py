@@ -102,10 +102,10 @@ def test_rows_under_taps_are_computed_each_time_and_never_kept(model, passes):
     cache = cache_for(model, "hlast")
     calls = [call("hlast", ROWS, "tapped"), call("hlast", ROWS)]
     expected = model.compute(calls)
-    for n_computed in (6, 3):
+    for _ in range(2):
         passes.clear()
         found = model.compute(calls, cache)
-        assert len(passes[0]) == n_computed
+        assert len(passes[0]) == len(ROWS)  # at first, they enter once for both adapters
         for answer, want in zip(found, expected, strict=True):
             torch.testing.assert_close(answer, want, **EXACT)
     assert len(cache) == 3

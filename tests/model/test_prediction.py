@@ -114,7 +114,7 @@ def test_tasks_that_share_an_adapter_share_the_pass(model, passes, two_labels):
 def test_many_texts_go_in_batches_of_bounded_size(model, passes):
     texts = [f"{'cat ' * (n % 60)}dog" for n in range(300)]
     found = model.predict(texts, task=["mood", "bare"])
-    assert len(passes) > 5
+    assert len(passes) > 1
     assert max(passes) <= BATCH_TOKENS
     for number in (0, 7, 59, 299):
         text = texts[number]

@@ -195,7 +195,8 @@ def test_any_number_of_side_adapters_share_one_pass_with_bare_rows(model, passes
     model.compute(calls)
     assert passes == [2]
     model.compute([HeadCall("hlast", (row, row), ("a", "tapped"))])
-    assert passes == [2, 2]
+    # one row enters for both: what acts behind it starts at a copy
+    assert passes == [2, 1]
 
 
 def test_an_adapter_reads_a_row_once_for_all_heads_of_one_depth(model):

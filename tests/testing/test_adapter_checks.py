@@ -98,7 +98,9 @@ def test_an_adapter_that_changes_foreign_rows_is_found(good_adapter, fails):
         whole.mul_(2)
         return norm(output + residual)
 
-    match = "rows with the adapter None change when Broken has rows in their batch; write into no"
+    match = (
+        "rows with the adapter 'spare' change when Broken has rows in their batch; write into no"
+    )
     fails(with_tap(good_adapter, tap), OTHERS, match)
 
 
