@@ -149,6 +149,7 @@ if TYPE_CHECKING:
     )
     from polyhead.hookspecs import API_VERSION, hookimpl
     from polyhead.hub import Pushed, pull, push
+    from polyhead.machine import limit_threads
     from polyhead.model import UNSET, DistilBertModelWithHeads, ModelOutput, Task
     from polyhead.pipelines import pipeline
     from polyhead.tokenizer import Tokenizer
@@ -276,6 +277,7 @@ __all__ = [
     "check_activation",
     "convert_folder",
     "hookimpl",
+    "limit_threads",
     "load_foreign",
     "load_transformers_head",
     "pipeline",
@@ -421,6 +423,7 @@ _HOMES = {
     ),
     "polyhead.hookspecs": ("API_VERSION", "hookimpl"),
     "polyhead.hub": ("Pushed", "pull", "push"),
+    "polyhead.machine": ("limit_threads",),
     "polyhead.model": ("UNSET", "DistilBertModelWithHeads", "ModelOutput", "Task"),
     "polyhead.pipelines": ("pipeline",),
     "polyhead.tokenizer": ("Tokenizer",),

@@ -38,6 +38,7 @@ PLUGIN_FACE = {
 MAY_IMPORT = {
     "polyhead.errors": set(),
     "polyhead.names": {"polyhead.errors"},
+    "polyhead.machine": {"polyhead.errors"},
     "polyhead.batch": BASE,
     "polyhead.tokenizer": BASE | {"polyhead.batch"},
     "polyhead.contracts": ROWS,
@@ -57,9 +58,12 @@ MAY_IMPORT = {
     "polyhead.pipelines": MIDDLE | {"polyhead.model", "polyhead.distilbert"},
     "polyhead.convert": MIDDLE | {"polyhead.merging", "polyhead.model", "polyhead.distilbert"},
     "polyhead.train": MIDDLE | {"polyhead.model"},
+    "polyhead.bench": MIDDLE | {"polyhead.model", "polyhead.machine"},
     "polyhead.scaffold": BASE | {"polyhead.artifact", "polyhead.registry"},
     "polyhead.cli": MIDDLE
     | {
+        "polyhead.bench",
+        "polyhead.machine",
         "polyhead.model",
         "polyhead.train",
         "polyhead.pipelines",

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from polyhead.cli.bench import bench
 from polyhead.cli.commands import Commands
 from polyhead.cli.convert import convert
 from polyhead.cli.evaluate import evaluate
@@ -47,6 +48,7 @@ for command in (
     heads,
     adapters,
     plugins,
+    bench,
 ):
     app.command()(reported(command))
 app.add_typer(plugin)

@@ -22,22 +22,33 @@ class BackboneSource:
         revision: A branch, tag or commit on the hub.
         cache_dir: Where downloads are kept.
         offline: Whether only downloaded files may be used.
+        precision: Of the encoder's linear layers.
     """
 
     name: str | None
     revision: str | None = None
     cache_dir: Path | None = None
     offline: bool = False
+    precision: str = "float32"
 
     def load(self, default: str) -> "DistilBertModelWithHeads":
-        """The bare model on the backbone, on `default` where none was asked for."""
+        """The bare model on the backbone, on `default` where none was asked for.
+
+        From here on torch uses no more threads than this process has cores for.
+        """
+        import torch
+
+        from polyhead.encoder import check_precision
+        from polyhead.machine import limit_threads
         from polyhead.model import DistilBertModelWithHeads
 
+        limit_threads()
         return DistilBertModelWithHeads.from_pretrained(
             default if self.name is None else self.name,
             revision=self.revision,
             cache_dir=self.cache_dir,
             local_files_only=self.offline,
+            precision=check_precision(self.precision, torch.device("cpu")),
         )
 
 

@@ -10,7 +10,13 @@ import typer
 from polyhead.cli.bulk import STREAM, Item, line_writer, place_of
 from polyhead.cli.lines import items_of_lines
 from polyhead.cli.location import located
-from polyhead.cli.options import CacheDirOption, JsonOption, OfflineOption, RevisionOption
+from polyhead.cli.options import (
+    CacheDirOption,
+    JsonOption,
+    OfflineOption,
+    PrecisionOption,
+    RevisionOption,
+)
 from polyhead.cli.output import print_table
 from polyhead.errors import DataError
 
@@ -61,6 +67,7 @@ def run(
     revision: RevisionOption = None,
     cache_dir: CacheDirOption = None,
     offline: OfflineOption = False,
+    precision: PrecisionOption = "float32",
     as_json: JsonOption = False,
 ) -> None:
     """Answer texts with a pipeline: lines of standard input, or a file.
@@ -68,8 +75,10 @@ def run(
     For question-answering a line is a JSON object with "question" and "context", or the two with a
     tab between. With --json each line of the result is one JSON object.
     """
+    from polyhead.machine import limit_threads
     from polyhead.pipelines import pipeline
 
+    limit_threads()
     asked = pipeline(
         task,
         model=model,
@@ -79,6 +88,7 @@ def run(
         cache_dir=cache_dir,
         local_files_only=offline,
         batch_size=batch_size,
+        precision=precision,
     )
     answers = _answers(asked, source, batch_size or _CHUNK)
     if as_json:

@@ -15,6 +15,7 @@ __all__ = ["BUILTIN_COMMANDS", "Command", "add_command"]
 
 BUILTIN_COMMANDS: Final = (
     "adapters",
+    "bench",
     "convert",
     "evaluate",
     "heads",

@@ -27,7 +27,7 @@ def process(*words, **options):
 
 def test_all_commands_are_there():
     assert sorted(COMMANDS) == [
-        *("adapters", "convert", "evaluate", "heads", "inspect", "plugins"),
+        *("adapters", "bench", "convert", "evaluate", "heads", "inspect", "plugins"),
         *("predict", "pull", "push", "quickstart", "run", "tasks", "train"),
     ]
 

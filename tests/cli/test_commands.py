@@ -135,7 +135,7 @@ def test_an_unknown_command_is_told_with_all_there_are(hello, run):
     result = run("helo")
     assert result.exit_code == 2
     told = flat(result.stderr)
-    assert "No such command 'helo'; there are: 'adapters', 'convert', 'evaluate'," in told
+    assert "No such command 'helo'; there are: 'adapters', 'bench', 'convert'," in told
     assert "'greetings'" in told
     assert "Did you mean 'hello'?" in told
     assert "Did you mean 'train'?" in flat(run("trian").stderr)
