@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Final
 
 import torch
 from torch import Tensor
@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from polyhead.batch import Packing
 
 __all__ = ["LengthGroups"]
+
+_TOKENS_OF_A_GROUP: Final = 16
 
 
 @dataclass(frozen=True)
@@ -40,20 +42,21 @@ class LengthGroups:
     @classmethod
     def of(cls, packing: Packing, device: torch.device) -> LengthGroups:
         """The groups of the rows that `packing` describes."""
-        return cls._by(packing.lengths, packing, device)
+        rows = _grouped(packing.lengths, packing.n_tokens, device)
+        return cls._by(packing.lengths, rows, packing, device)
 
     @classmethod
-    def _by(cls, keys: Sequence[object], packing: Packing, device: torch.device) -> LengthGroups:
-        """Groups of rows with the same key; rows of one key are of one length."""
-        lengths = packing.lengths
-        rows = sorted(range(len(lengths)), key=keys.__getitem__)  # type: ignore[arg-type]  # numbers or pairs of them
+    def _by(
+        cls, keys: Sequence[object], rows: list[int], packing: Packing, device: torch.device
+    ) -> LengthGroups:
+        """Groups of neighbours among `rows` with the same key; those of one key have one length."""
         sizes = []
         for _, group in groupby(rows, key=keys.__getitem__):
             members = list(group)
-            sizes.append((len(members), lengths[members[0]]))
-        if rows == list(range(len(lengths))) or len(sizes) == 1:
+            sizes.append((len(members), packing.lengths[members[0]]))
+        if rows == list(range(len(rows))) or len(sizes) == 1:
             return cls(tuple(sizes), tuple(rows), None, None, packing)
-        order = torch.cat([torch.arange(packing.starts[r], packing.starts[r + 1]) for r in rows])
+        order = packing.tokens_of(rows)
         inverse = torch.empty_like(order)
         inverse[order] = torch.arange(len(order))
         return cls(tuple(sizes), tuple(rows), order.to(device), inverse.to(device), packing)
@@ -72,7 +75,9 @@ class LengthGroups:
         found = self._beside.get(prefixes.lengths)
         if found is None:
             keys = tuple(zip(self.packing.lengths, prefixes.lengths, strict=True))
-            found = self._by(keys, self.packing, device), self._by(keys, prefixes, device)
+            rows = _grouped(keys, self.packing.n_tokens, device)
+            own = self._by(keys, rows, self.packing, device)
+            found = own, self._by(keys, rows, prefixes, device)
             self._beside[prefixes.lengths] = found
         return found
 
@@ -92,3 +97,16 @@ class LengthGroups:
         """
         values = blocks[0] if len(blocks) == 1 else torch.cat(blocks)
         return values if self.inverse is None else values.index_select(0, self.inverse)
+
+
+def _grouped(keys: Sequence[Any], n_tokens: int, device: torch.device) -> list[int]:
+    """The rows in the order in which they are grouped: by key, or as they lie.
+
+    On a CPU, rows stay where they are unless that makes many groups more: putting tokens into
+    another order and back costs about as much as an attention of its own for every 16 of them.
+    """
+    as_they_lie = list(range(len(keys)))
+    n_runs = sum(1 for _ in groupby(keys))
+    if device.type == "cpu" and (n_runs - len(set(keys))) * _TOKENS_OF_A_GROUP <= n_tokens:
+        return as_they_lie
+    return sorted(as_they_lie, key=keys.__getitem__)

@@ -1,4 +1,8 @@
-"""Taps that run each segment's own tap on its rows, and the encoder's own step on the others."""
+"""Taps that run each segment's own tap on its rows, and the encoder's own step on the others.
+
+An adapter's tap never writes into what it is given. These do, outside autograd's graph: the encoder
+makes what it gives them for them alone, and most rows of it often stay as they are.
+"""
 
 from __future__ import annotations
 
@@ -100,7 +104,7 @@ class SegmentedProjection:
     def __call__(
         self, inputs: Tensor, outputs: Tensor, projection: Projection, packing: Packing
     ) -> Tensor:
-        """See `ProjectionTap`."""
+        """See `ProjectionTap`; outside autograd's graph, `outputs` are written into."""
         if not torch.is_grad_enabled():
             self._write(inputs, outputs, projection, packing)
             return outputs
@@ -133,13 +137,17 @@ class SegmentedTokens:
     taps: tuple[TokenTap | None, ...]
 
     def __call__(self, values: Tensor, packing: Packing) -> Tensor:
-        """See `TokenTap`."""
+        """See `TokenTap`; outside autograd's graph, `values` are written into."""
         done = []
         for segment, tap in zip(self.segments, self.taps, strict=True):
-            own = values[packing.tokens(segment.start, segment.stop)]
-            rows = packing.rows(segment.start, segment.stop)
-            done.append(own if tap is None else tap(own, rows))
-        return torch.cat(done)
+            tokens = packing.tokens(segment.start, segment.stop)
+            own = values[tokens]
+            found = own if tap is None else tap(own, packing.rows(segment.start, segment.stop))
+            if torch.is_grad_enabled():
+                done.append(found)
+            elif found is not own:
+                values[tokens] = found
+        return torch.cat(done) if done else values
 
 
 @dataclass(frozen=True)

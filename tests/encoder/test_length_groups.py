@@ -15,13 +15,21 @@ def test_groups_hold_every_token_once(lengths):
     packing = Packing(tuple(lengths))
     groups = LengthGroups.of(packing, CPU)
     assert sum(rows * length for rows, length in groups.sizes) == packing.n_tokens
-    assert [length for _, length in groups.sizes] == sorted(set(lengths))
     assert sorted(groups.rows) == list(range(len(lengths)))
     tokens = torch.arange(packing.n_tokens)
     if groups.order is None:
-        assert len(set(lengths)) < 2 or lengths == sorted(lengths)
+        assert groups.rows == tuple(range(len(lengths)))
     else:
+        assert [length for _, length in groups.sizes] == sorted(set(lengths))
         assert torch.equal(tokens[groups.order][groups.inverse], tokens)
+
+
+def test_rows_are_put_into_another_order_only_where_that_saves_many_groups():
+    mixed = Packing((3, 1) * 40)
+    assert LengthGroups.of(mixed, CPU).sizes == ((40, 1), (40, 3))
+    long = Packing((40, 30) * 40)
+    assert LengthGroups.of(long, CPU).order is None
+    assert LengthGroups.of(long, torch.device("meta")).sizes == ((40, 30), (40, 40))
 
 
 @given(st.lists(st.integers(1, 6), min_size=1, max_size=8))
