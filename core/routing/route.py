@@ -49,6 +49,8 @@ class Route:
         }
         if all(tap is NO_TAPS for tap in taps.values()):
             return NO_TAPS
+        if len(self.plan.stages) == len(self.plan.segments) == 1:
+            return taps[self.plan.segments[0].adapter]
         sites = {}
         for site, join in _JOINS.items():
             segments = self._segments(layer, STEP_OF_SITE[site])
