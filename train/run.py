@@ -168,6 +168,9 @@ class Run:
             group["lr"] = group["highest_lr"] * factor
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
+        # fused, it does not count its writes, by which caches of answers tell that they are old
+        for group in optimizer.param_groups:
+            torch.autograd.graph.increment_version(group["params"])
         self._step += 1
         return values
 

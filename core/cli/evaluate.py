@@ -15,6 +15,7 @@ from polyhead.cli.options import (
     LabelColumnOption,
     OfflineOption,
     OptionalBackboneOption,
+    PrecisionOption,
     RevisionOption,
     TextColumnOption,
     TextPairColumnOption,
@@ -39,6 +40,7 @@ def evaluate(
     revision: RevisionOption = None,
     cache_dir: CacheDirOption = None,
     offline: OfflineOption = False,
+    precision: PrecisionOption = "float32",
     as_json: JsonOption = False,
 ) -> None:
     """Measure a task on labelled texts."""
@@ -50,7 +52,7 @@ def evaluate(
     columns = columns_of(column, text=text_column, text_pair=text_pair_column, label=label_column)
     head_class = head_class_of(read_task(task).head, task / HEAD_FILE)
     examples = read_examples(data, head_class, columns=columns)
-    source = BackboneSource(backbone, revision, cache_dir, offline)
+    source = BackboneSource(backbone, revision, cache_dir, offline, precision)
     model, [name] = load_tasks([task], source)
     question = labelled_question(model, name, examples, data)
     with suppress(InputError):  # one alone may lack what all of them have

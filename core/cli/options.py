@@ -15,6 +15,7 @@ __all__ = [
     "LabelColumnOption",
     "OfflineOption",
     "OptionalBackboneOption",
+    "PrecisionOption",
     "RevisionOption",
     "TextColumnOption",
     "TextPairColumnOption",
@@ -77,6 +78,15 @@ OfflineOption = Annotated[
     bool,
     typer.Option(
         "--offline", help="Use downloaded files only, ask no hub.", rich_help_panel=_BACKBONE
+    ),
+]
+PrecisionOption = Annotated[
+    str,
+    typer.Option(
+        "--precision",
+        help="What the encoder's products are computed in: float32, int8, or bfloat16 where the "
+        "processor has it. Tasks fit all of them.",
+        rich_help_panel=_BACKBONE,
     ),
 ]
 

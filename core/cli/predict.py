@@ -25,6 +25,7 @@ from polyhead.cli.options import (
     JsonOption,
     OfflineOption,
     OptionalBackboneOption,
+    PrecisionOption,
     RevisionOption,
     TextColumnOption,
     TextPairColumnOption,
@@ -86,6 +87,7 @@ def predict(
     revision: RevisionOption = None,
     cache_dir: CacheDirOption = None,
     offline: OfflineOption = False,
+    precision: PrecisionOption = "float32",
     as_json: JsonOption = False,
 ) -> None:
     """Answer texts with one task or several; all of them share one backbone and one pass.
@@ -100,7 +102,9 @@ def predict(
         raise InputError("texts are given as arguments and with --input; give one of them.")
     else:
         items = items_of_file(source)
-    model, tasks = load_tasks(task, BackboneSource(backbone, revision, cache_dir, offline))
+    model, tasks = load_tasks(
+        task, BackboneSource(backbone, revision, cache_dir, offline, precision)
+    )
     if source is None:
         for name, head_class in _head_classes(model, tasks).items():
             check_askable(name, head_class, 1 if text_pair is None else 2)

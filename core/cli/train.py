@@ -19,6 +19,7 @@ from polyhead.cli.options import (
     JsonOption,
     LabelColumnOption,
     OfflineOption,
+    PrecisionOption,
     RevisionOption,
     TextColumnOption,
     TextPairColumnOption,
@@ -178,6 +179,7 @@ def train(
     revision: RevisionOption = None,
     cache_dir: CacheDirOption = None,
     offline: OfflineOption = False,
+    precision: PrecisionOption = "float32",
 ) -> None:
     """Train a task from a file of labelled texts.
 
@@ -219,7 +221,7 @@ def train(
         files={"train": data} if eval_data is None else {"train": data, "eval": eval_data},
     )
     head_config = _head_config(head_class, options, examples)
-    model = BackboneSource(backbone, revision, cache_dir, offline).load(backbone)
+    model = BackboneSource(backbone, revision, cache_dir, offline, precision).load(backbone)
     if max_length is None:  # a recommendation gives way to an encoder that takes less
         fitting = min(text.max_length, model.shape.max_positions)
         text = text.model_copy(update={"max_length": fitting})

@@ -4,6 +4,7 @@ from polyhead.encoder.checkpoint import Checkpoint, load_checkpoint, load_encode
 from polyhead.encoder.checkpoint_writing import checkpoint_weights
 from polyhead.encoder.config import DistilBertConfig, read_config
 from polyhead.encoder.config_types import AttentionName
+from polyhead.encoder.devices import device_named
 from polyhead.encoder.eager_attention import AttentionMaps
 from polyhead.encoder.encoder import Encoder, EncoderOutput
 from polyhead.encoder.finding import find_checkpoint
@@ -23,6 +24,7 @@ __all__ = [
     "Precision",
     "check_precision",
     "checkpoint_weights",
+    "device_named",
     "download_checkpoint",
     "find_checkpoint",
     "load_checkpoint",

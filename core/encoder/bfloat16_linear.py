@@ -13,6 +13,7 @@ from torch.nn import functional
 
 from polyhead.encoder import onednn
 from polyhead.encoder.frozen_linear import frozen_product
+from polyhead.encoder.prepared import Prepared
 
 __all__ = ["Bfloat16Linear"]
 
@@ -40,7 +41,7 @@ class Bfloat16Linear(nn.Module):
         super().__init__()
         self.register_buffer("rounded", linear.weight.detach().to(torch.bfloat16))
         self.register_buffer("bias", linear.bias.detach().clone())
-        self._packed: Tensor | None = None
+        self._packed = Prepared(onednn.packed)
 
     @property
     def weight(self) -> Tensor:
@@ -63,14 +64,12 @@ class Bfloat16Linear(nn.Module):
     def _half_product(self, inputs: Tensor) -> Tensor:
         if not (len(inputs) and inputs.device.type == "cpu" and onednn.is_there(torch.bfloat16)):
             return functional.linear(inputs, self.rounded)
-        if self._packed is None:
-            self._packed = onednn.packed(self.rounded)
-        return onednn.product(inputs, self._packed, None)
+        return onednn.product(inputs, self._packed.of(self.rounded), None)
 
     def _apply(self, fn: Any, recurse: bool = True) -> Any:
-        self._packed = None  # what it was made of moves
-        return super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
-
-    def __getstate__(self) -> dict[str, Any]:
-        """What a copy takes over: all but what it prepares for itself."""
-        return self.__dict__ | {"_packed": None}
+        self._packed.forget()  # the weight moves
+        rounded = self.rounded
+        applied = super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
+        # whatever type a model is asked to have: model.float() shall leave it as it is
+        self.rounded = rounded.to(self.rounded.device)
+        return applied

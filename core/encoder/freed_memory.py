@@ -24,4 +24,4 @@ def keep_freed_memory() -> None:
 
     Source: the dynamic thresholds of glibc, mallopt(3), M_MMAP_THRESHOLD.
     """
-    torch.empty(_LARGEST_BLOCK, dtype=torch.uint8)
+    torch.empty(_LARGEST_BLOCK, dtype=torch.uint8, device="cpu")

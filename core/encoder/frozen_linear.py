@@ -9,20 +9,25 @@ Dimensions: N tokens, I and O numbers read and written.
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
-from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
 from polyhead.encoder import onednn
+from polyhead.encoder.prepared import Prepared
 
 __all__ = ["EncoderLinear", "Frozen", "frozen_product"]
 
 
 class Frozen(Protocol):
     """A linear layer that is not trained."""
+
+    @property
+    def weight(self) -> Tensor:
+        """What it multiplies with, in floating point. Shape: (O, I)."""
+        ...
 
     def product(self, inputs: Tensor, *, gelu: bool = False) -> Tensor:
         """What it computes, outside autograd's graph. Shape: (N, I) -> (N, O)."""
@@ -57,8 +62,9 @@ class _Product(torch.autograd.Function):
         return layer.product(inputs)
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
+        if torch.is_grad_enabled():  # the gradient shall have a graph of its own
+            return gradient @ ctx.layer.weight, None
         return ctx.layer.returned(gradient), None
 
 
@@ -77,29 +83,25 @@ class EncoderLinear(nn.Linear):
             written: O.
         """
         super().__init__(read, written)
-        self._forward: _Prepared | None = None
-        self._backward: _Prepared | None = None
+        self._forward = Prepared(onednn.packed)
+        self._backward = Prepared(_packed_transposed)
 
     def forward(self, inputs: Tensor, *, gelu: bool = False) -> Tensor:
         """Shape: (N, I) -> (N, O); with `gelu`, the exact GELU of it."""
-        if not self.weight.requires_grad and self._is_fast(inputs):
+        if self.weight.requires_grad:
+            self._forget()  # torch's fused optimizers, for one, write without its being counted
+        elif self._is_fast(inputs):
             return frozen_product(self, inputs, gelu=gelu)
         outputs = functional.linear(inputs, self.weight, self.bias)
         return functional.gelu(outputs) if gelu else outputs
 
     def product(self, inputs: Tensor, *, gelu: bool = False) -> Tensor:
         """See `Frozen`."""
-        prepared = self._forward
-        if prepared is None or prepared.version != _version(self.weight):
-            prepared = self._forward = _Prepared.of(self.weight, self.weight)
-        return onednn.product(inputs, prepared.packed, self.bias, gelu=gelu)
+        return onednn.product(inputs, self._forward.of(self.weight), self.bias, gelu=gelu)
 
     def returned(self, gradient: Tensor) -> Tensor:
         """See `Frozen`."""
-        prepared = self._backward
-        if prepared is None or prepared.version != _version(self.weight):
-            prepared = self._backward = _Prepared.of(self.weight, self.weight.t().contiguous())
-        return onednn.product(gradient, prepared.packed, None)
+        return onednn.product(gradient, self._backward.of(self.weight), None)
 
     def _is_fast(self, inputs: Tensor) -> bool:
         """Whether there is a faster way than torch's own for such inputs."""
@@ -107,30 +109,19 @@ class EncoderLinear(nn.Linear):
             inputs.device.type == "cpu"
             and inputs.dtype == self.weight.dtype
             and len(inputs) > 0
-            and onednn.is_there(inputs.dtype)
+            and not self.bias.requires_grad
             and not torch.is_autocast_enabled("cpu")
+            and onednn.is_there(inputs.dtype)
         )
 
     def _apply(self, fn: Any, recurse: bool = True) -> Any:
-        self._forward = self._backward = None  # the weight moves, or changes its type
+        self._forget()  # the weight moves, or changes its type
         return super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
 
-    def __getstate__(self) -> dict[str, Any]:
-        """What a copy takes over: all but what was prepared, which it prepares for itself."""
-        return self.__dict__ | {"_forward": None, "_backward": None}
+    def _forget(self) -> None:
+        self._forward.forget()
+        self._backward.forget()
 
 
-class _Prepared(NamedTuple):
-    """A weight laid out for oneDNN, and the version of the weight that it was made of."""
-
-    version: int
-    packed: Tensor
-
-    @classmethod
-    def of(cls, weight: Tensor, laid_out: Tensor) -> _Prepared:
-        return cls(_version(weight), onednn.packed(laid_out))
-
-
-def _version(weight: Tensor) -> int:
-    """How often a tensor was written in place."""
-    return 0 if weight.is_inference() else weight._version  # noqa: SLF001 - torch tells it nowhere else
+def _packed_transposed(weight: Tensor) -> Tensor:
+    return onednn.packed(weight.t().contiguous())

@@ -14,6 +14,7 @@ from torch.nn import functional
 
 from polyhead.encoder.frozen_linear import frozen_product
 from polyhead.encoder.instructions import has_whole_dot_products
+from polyhead.encoder.prepared import Prepared
 
 __all__ = ["Int8Linear"]
 
@@ -32,12 +33,13 @@ class Int8Linear(nn.Module):
 
     A token's scale follows from the token alone, so its result does not depend on its batch. Sums
     are exact, in 32 bits; the bias is added in floating point. In training the gradient goes
-    through the weight as it was rounded, and past the rounding of x.
+    through the weight as it was rounded, and past the rounding of x. A token that holds NaN or
+    infinity comes out as NaN and infinity throughout.
 
     Attributes:
         rounded: W, rounded. Shape: (O, I), int8.
-        scale: What an output's row of `rounded` is multiplied with. Shape: (O,).
-        bias: Shape: (O,).
+        scale: What an output's row of `rounded` is multiplied with. Shape: (O,), float32.
+        bias: Shape: (O,), float32.
     """
 
     rounded: Tensor
@@ -51,14 +53,14 @@ class Int8Linear(nn.Module):
             linear: It is only read; its weight is finite.
         """
         super().__init__()
-        levels = _LEVELS if has_whole_dot_products() else _LEVELS_WITHOUT_DOT_PRODUCTS
+        self._levels = _levels()
         weight = linear.weight.detach()
-        scale = weight.abs().amax(1).clamp_(min=_TINIEST) / levels
+        scale = weight.abs().amax(1).clamp_(min=_TINIEST) / self._levels
         rounded = (weight / scale.unsqueeze(1)).round_().to(torch.int8)
         self.register_buffer("rounded", rounded)
         self.register_buffer("scale", scale)
         self.register_buffer("bias", linear.bias.detach().clone())
-        self._packed: Tensor | None = None
+        self._packed = Prepared(_packed)
 
     @property
     def weight(self) -> Tensor:
@@ -72,8 +74,8 @@ class Int8Linear(nn.Module):
     def product(self, inputs: Tensor, *, gelu: bool = False) -> Tensor:
         """See `Frozen`."""
         if not len(inputs):
-            return inputs.new_empty(0, len(self.scale))
-        rounded_NI, scale_N1 = _rounded(inputs)
+            return self.bias.new_empty(0, len(self.bias))
+        rounded_NI, scale_N1 = _rounded(inputs.float())  # autocast may bring others
         outputs_NO = self._sums(rounded_NI)
         torch.addcmul(self.bias, outputs_NO, scale_N1, out=outputs_NO)
         return torch.ops.aten.gelu_(outputs_NO) if gelu else outputs_NO
@@ -83,23 +85,14 @@ class Int8Linear(nn.Module):
         return (gradient * self.scale) @ self.rounded.to(gradient.dtype)
 
     def _apply(self, fn: Any, recurse: bool = True) -> Any:
-        self._packed = None  # what it was made of moves
+        self._packed.forget()  # the weight moves
         return super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
-
-    def __getstate__(self) -> dict[str, Any]:
-        """What a copy takes over: all but what it prepares for itself."""
-        return self.__dict__ | {"_packed": None}
 
     def _sums(self, rounded_NI: Tensor) -> Tensor:
         """The products of tokens and weights, times the scale of each output. Shape: (N, O)."""
-        if not _has_packed_products():
-            sums_NO = functional.linear(rounded_NI.float() - _MIDDLE, self.rounded.float())
-            return sums_NO * self.scale
-        if self._packed is None:
-            self._packed = torch.ops.onednn.qlinear_prepack(
-                self.rounded, [1, self.rounded.shape[1]]
-            )
-        return _packed_sums(rounded_NI, self._packed, self.scale)
+        if _has_packed_products(self._levels):
+            return _packed_sums(rounded_NI, self._packed.of(self.rounded), self.scale)
+        return _plain_sums(rounded_NI, self.rounded) * self.scale
 
 
 def _rounded(inputs_NI: Tensor) -> tuple[Tensor, Tensor]:
@@ -115,9 +108,24 @@ def _rounded(inputs_NI: Tensor) -> tuple[Tensor, Tensor]:
     return rounded_NI.view(torch.uint8).bitwise_xor_(_MIDDLE), scale_N1
 
 
+def _levels() -> int:
+    """The largest whole number that a weight becomes, such that all sums are right."""
+    if has_whole_dot_products() and _has_packed_products(_LEVELS):
+        return _LEVELS
+    # without packed products nothing is cut off
+    fewer = _LEVELS_WITHOUT_DOT_PRODUCTS
+    return fewer if _has_packed_products(fewer) else _LEVELS
+
+
+def _packed(rounded_OI: Tensor) -> Tensor:
+    """A weight as oneDNN's kernels read it."""
+    laid_out: Tensor = torch.ops.onednn.qlinear_prepack(rounded_OI, [1, rounded_OI.shape[1]])
+    return laid_out
+
+
 def _packed_sums(rounded_NI: Tensor, packed: Tensor, scale_O: Tensor) -> Tensor:
     """See `Int8Linear._sums`; `packed` is laid out as oneDNN's kernels read it."""
-    no_shift = torch.zeros(1, dtype=torch.int64).expand(len(scale_O))
+    no_shift = torch.zeros(1, dtype=torch.int64, device="cpu").expand(len(scale_O))
     result: Tensor = torch.ops.onednn.qlinear_pointwise(
         rounded_NI,
         1.0,
@@ -136,17 +144,25 @@ def _packed_sums(rounded_NI: Tensor, packed: Tensor, scale_O: Tensor) -> Tensor:
     return result
 
 
+def _plain_sums(rounded_NI: Tensor, rounded_OI: Tensor) -> Tensor:
+    """The products of tokens and weights, where there are no packed ones. Shape: (N, O)."""
+    with torch.autocast("cpu", enabled=False):
+        return functional.linear(rounded_NI.float() - _MIDDLE, rounded_OI.float())
+
+
 @cache
-def _has_packed_products() -> bool:
-    """Whether torch has oneDNN's products of 8 bits here, and they are right."""
+def _has_packed_products(levels: int) -> bool:
+    """Whether torch has oneDNN's products here, and they are right for weights up to `levels`."""
     generator = torch.Generator().manual_seed(0)
-    levels = _LEVELS if has_whole_dot_products() else _LEVELS_WITHOUT_DOT_PRODUCTS
-    weight = torch.randint(-levels, levels + 1, (48, 64), dtype=torch.int8, generator=generator)
-    inputs = torch.randint(1, 256, (8, 64), dtype=torch.uint8, generator=generator)
+
+    def drawn(low: int, high: int, *shape: int) -> Tensor:
+        return torch.randint(low, high + 1, shape, generator=generator, device="cpu")
+
+    weight = drawn(-levels, levels, 48, 64).to(torch.int8)
+    inputs = drawn(1, 255, 8, 64).to(torch.uint8)
     weight[0], inputs[0] = levels, 255  # the largest sums
     try:
-        packed = torch.ops.onednn.qlinear_prepack(weight, [1, 64])
-        sums = _packed_sums(inputs, packed, torch.ones(48))
+        sums = _packed_sums(inputs, _packed(weight), torch.ones(48, device="cpu"))
     except (RuntimeError, AttributeError, TypeError):  # another torch, or another processor
         return False
-    return torch.equal(sums, functional.linear(inputs.float() - _MIDDLE, weight.float()))
+    return torch.equal(sums, _plain_sums(inputs, weight))

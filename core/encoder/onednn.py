@@ -32,19 +32,20 @@ def is_there(dtype: torch.dtype) -> bool:
     if not has_onednn or dtype not in _TOLERANCE:
         return False
     generator = torch.Generator().manual_seed(0)
-    weight, inputs = (torch.randn(rows, 32, generator=generator).to(dtype) for rows in (48, 8))
-    bias = torch.linspace(-1, 1, 48).to(dtype)
+    weight, inputs = (
+        torch.randn(rows, 32, generator=generator, device="cpu").to(dtype) for rows in (48, 8)
+    )
+    bias = torch.linspace(-1, 1, 48, device="cpu").to(dtype)
     try:
         ours = [product(inputs, packed(weight), bias, gelu=gelu) for gelu in (False, True)]
     except (RuntimeError, AttributeError, TypeError):  # another torch, or another processor
         return False
-    plain = functional.linear(inputs, weight, bias)
+    with torch.autocast("cpu", enabled=False):
+        plain = functional.linear(inputs, weight, bias)
     pairs = zip(ours, (plain, functional.gelu(plain)), strict=True)
     return all(bool(torch.allclose(one, two, atol=_TOLERANCE[dtype])) for one, two in pairs)
 
 
-@torch.inference_mode(mode=False)
-@torch.no_grad()
 def packed(weight: Tensor) -> Tensor:
     """A weight as the kernels read it; nothing but `product` can use it. Shape: (O, I)."""
     laid_out: Tensor = _OPERATORS._reorder_linear_weight(weight.detach(), _ROWS)  # noqa: SLF001

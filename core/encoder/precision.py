@@ -38,7 +38,7 @@ def check_precision(precision: object, device: torch.device) -> Precision:
         if precision not in _GPU:
             raise ConfigError(
                 f"precision {precision!r} is for CPUs, and the model shall be on {device.type}; "
-                "choose 'bfloat16' or 'float16' there."
+                "choose 'bfloat16' or 'float16' there, or put it on the CPU."
             )
     elif precision == "float16":
         raise ConfigError(

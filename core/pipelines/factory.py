@@ -36,6 +36,7 @@ def pipeline(
     device_map: DeviceMap | None = None,
     dtype: str | torch.dtype | None = None,
     torch_dtype: str | torch.dtype | None = None,
+    precision: str | None = None,
     revision: str | None = None,
     token: str | None = None,
     cache_dir: str | Path | None = None,
@@ -63,6 +64,8 @@ def pipeline(
         device_map: In place of `device`: "auto", or a device.
         dtype: Floating-point type of the weights; float32 when None, the checkpoint's when "auto".
         torch_dtype: Another name of `dtype`.
+        precision: In place of `dtype`, what the encoder's products are computed in: "float32"; on a
+            CPU also "int8", or "bfloat16" where it has that; on a GPU "bfloat16" or "float16".
         revision: Branch, tag or commit on the hub.
         token: For private repositories.
         cache_dir: Where the hub's files are kept.
@@ -105,6 +108,7 @@ def pipeline(
         hub=HubOptions(revision, cache_dir, local_files_only, token),
         device=_device(device, device_map),
         dtype=_one_of("dtype", dtype, "torch_dtype", torch_dtype),
+        precision=precision,
         model_kwargs=dict(model_kwargs or {}),
     )
     cls, source = request.open()

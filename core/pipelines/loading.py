@@ -15,7 +15,7 @@ from polyhead.artifact import TASK_FILE, read_task
 from polyhead.distilbert import DistilBertPreTrainedModel
 from polyhead.distilbert.placing import dtype_of
 from polyhead.distilbert.tokenization.tokenizer import DistilBertTokenizer
-from polyhead.encoder import HubOptions, find_checkpoint
+from polyhead.encoder import HubOptions, Precision, check_precision, find_checkpoint
 from polyhead.encoder.config import DistilBertConfig
 from polyhead.encoder.finding import find_config
 from polyhead.encoder.weights import read_weights
@@ -49,6 +49,7 @@ class Request:
         device: Where to compute; None for where a model is, or the first GPU for one that is
             loaded.
         dtype: Of the weights of a model that is loaded.
+        precision: In place of `dtype`, what the encoder's products are computed in.
         model_kwargs: More arguments of the model's `from_pretrained`.
     """
 
@@ -59,6 +60,7 @@ class Request:
     hub: HubOptions = field(default_factory=HubOptions)
     device: Any = None
     dtype: Any = None
+    precision: str | None = None
     model_kwargs: Mapping[str, Any] = field(default_factory=dict)
 
     def open(self) -> Opened:
@@ -88,6 +90,8 @@ class Request:
     def _checkpoint(self) -> Opened:
         cls = self._class_of_checkpoint() if self.pipeline is None else self.pipeline
         model_class = getattr(distilbert, cls.model_class)
+        device = self._device()
+        dtype, precision = self._types(device)
         if cls.needs_head:
             self._check_head(cls, model_class)
         model = model_class.from_pretrained(
@@ -97,9 +101,12 @@ class Request:
             cache_dir=self.hub.cache_dir,
             local_files_only=self.hub.local_files_only,
             token=self.hub.token,
-            dtype=self.dtype,
-            **{"device_map": self._device(), **self.model_kwargs},
+            dtype=dtype,
+            **{"device_map": device, **self.model_kwargs},
         )
+        if precision != "float32":
+            model.freeze_encoder()  # a pipeline does not train it
+            model.base_model.encoder.reduce(precision)
         return cls, CheckpointSource(model, self._tokenizer(str(self.model)))
 
     def _class_of_checkpoint(self) -> type[Pipeline]:
@@ -149,12 +156,15 @@ class Request:
         options = dict(self.model_kwargs)
         saved = read_task(folder)
         cls = self._class_for_head(saved.head.kind, f"the task {saved.manifest.name!r}")
+        device = self._device()
+        dtype, precision = self._types(device)
         model = DistilBertModelWithHeads.from_pretrained(
             options.pop("backbone", saved.manifest.backbone.name),
             revision=self.hub.revision,
             cache_dir=self.hub.cache_dir,
             local_files_only=self.hub.local_files_only,
             token=self.hub.token,
+            precision=precision,
         )
         attention = options.pop("attn_implementation", None)
         if options:
@@ -163,7 +173,7 @@ class Request:
                 f"{next(iter(options))!r}."
             )
         name = model.load_task(folder)
-        model.to(self._device(), dtype_of(self.dtype, None)).eval()
+        model.to(device, dtype_of(dtype, None)).eval()
         if attention is not None:
             model.encoder.set_attn_implementation(attention)
         return cls, TaskSource(model, model.tasks[name])
@@ -240,6 +250,19 @@ class Request:
     def _device(self) -> torch.device:
         return default_device() if self.device is None else read_device(self.device)
 
+    def _types(self, device: torch.device) -> tuple[Any, Precision]:
+        """The type of the weights, and what the encoder's are then reduced to.
+
+        Raises:
+            ConfigError: There is no such precision, or not on that device; or both are given.
+        """
+        if self.precision is None:
+            return self.dtype, "float32"
+        if self.dtype is not None:
+            raise ConfigError("dtype and precision are both given; give one of them.")
+        precision = check_precision(self.precision, device)
+        return (None, precision) if device.type == "cpu" else (precision, "float32")
+
     def _check_no_tokenizer(self) -> None:
         if self.tokenizer is not None or self.config is not None:
             name = "config" if self.tokenizer is None else "tokenizer"
@@ -252,6 +275,7 @@ class Request:
         given = {
             "config": self.config,
             "dtype": self.dtype,
+            "precision": self.precision,
             **{f"model_kwargs[{name!r}]": value for name, value in self.model_kwargs.items()},
         }
         odd = next((name for name, value in given.items() if value is not None), None)
