@@ -44,5 +44,5 @@ class RowGate(nn.Module):
 
     def forward(self, values: Tensor, packing: Packing) -> Tensor:
         """How far each token's row is open, between 0 and 1. Shape: (N, I) -> (N, G)."""
-        index_N = packing.row_of_token.to(values.device)
+        index_N = packing.on(values.device).row_of_token
         return self.of_rows(values, packing).index_select(0, index_N)

@@ -150,7 +150,14 @@ if TYPE_CHECKING:
     from polyhead.hookspecs import API_VERSION, hookimpl
     from polyhead.hub import Pushed, pull, push
     from polyhead.machine import limit_threads
-    from polyhead.model import UNSET, DistilBertModelWithHeads, ModelOutput, Task
+    from polyhead.model import (
+        UNSET,
+        DistilBertModelWithHeads,
+        ModelOutput,
+        PrefixCache,
+        ResultCache,
+        Task,
+    )
     from polyhead.pipelines import pipeline
     from polyhead.tokenizer import Tokenizer
     from polyhead.train import Trainer, TrainSettings
@@ -235,6 +242,7 @@ __all__ = [
     "Packing",
     "PolyheadError",
     "Prediction",
+    "PrefixCache",
     "PrefixConfig",
     "PrefixTap",
     "Prefixes",
@@ -248,6 +256,7 @@ __all__ = [
     "ReftConfig",
     "RegressionHeadConfig",
     "RegressionPrediction",
+    "ResultCache",
     "Row",
     "ServeEvent",
     "SideAdapter",
@@ -424,7 +433,14 @@ _HOMES = {
     "polyhead.hookspecs": ("API_VERSION", "hookimpl"),
     "polyhead.hub": ("Pushed", "pull", "push"),
     "polyhead.machine": ("limit_threads",),
-    "polyhead.model": ("UNSET", "DistilBertModelWithHeads", "ModelOutput", "Task"),
+    "polyhead.model": (
+        "UNSET",
+        "DistilBertModelWithHeads",
+        "ModelOutput",
+        "PrefixCache",
+        "ResultCache",
+        "Task",
+    ),
     "polyhead.pipelines": ("pipeline",),
     "polyhead.tokenizer": ("Tokenizer",),
     "polyhead.train": ("TrainSettings", "Trainer"),

@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import accumulate
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 from torch import Tensor
@@ -19,7 +19,27 @@ from torch import Tensor
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-__all__ = ["Hidden", "Packed", "Packing", "Row"]
+__all__ = ["Extremes", "Hidden", "Packed", "Packing", "PackingThere", "Row", "lane", "sent"]
+
+
+def sent(values: Tensor, device: torch.device) -> Tensor:
+    """`values`, which lie on the CPU, on a device: work that waits there is not waited for.
+
+    A plain copy to a GPU waits until the GPU has done all that it was given so far. One from pinned
+    memory takes its turn there instead; torch keeps that memory until it is done.
+    """
+    if device.type != "cuda" or not values.numel():
+        return values.to(device)
+    return values.pin_memory().to(device, non_blocking=True)
+
+
+def lane(device: torch.device) -> int:
+    """A number for what work on a device is in turn with: its current stream.
+
+    What is kept on a GPU from one pass to another is kept by it, since work in another stream could
+    read it before it is there.
+    """
+    return torch.cuda.current_stream(device).cuda_stream if device.type == "cuda" else 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +109,25 @@ class Packing:
         starts = torch.tensor(self.starts[:-1], dtype=torch.long)
         return torch.arange(self.n_tokens) - starts[self.row_of_token]
 
+    def on(self, device: torch.device) -> PackingThere:
+        """Its numbers where the tokens lie; each is sent there once, without waiting."""
+        return PackingThere(self, device)
+
+    def kept(self, name: str, device: torch.device, make: Callable[[], Tensor]) -> Tensor:
+        """What `make` makes on the CPU, on a device; sent there once for all who ask.
+
+        Args:
+            name: Of what is made of this packing.
+            device: Where it shall lie.
+            make: Called where it was not asked for before.
+        """
+        key = name, device, lane(device)
+        found = self._sent.get(key)
+        if found is None:
+            with torch.inference_mode(mode=False):  # perhaps it is found again in training
+                found = self._sent[key] = sent(make(), device)
+        return found
+
     def rows(self, start: int, stop: int) -> Packing:
         """The packing of the rows from `start` up to but not including `stop`, alone.
 
@@ -113,38 +152,99 @@ class Packing:
     def _parts(self) -> dict[tuple[int, int], Packing]:
         return {}
 
+    @cached_property
+    def _sent(self) -> dict[tuple[str, torch.device, int], Tensor]:
+        return {}
+
     def tokens(self, start: int, stop: int) -> slice:
         """The tokens of the rows from `start` up to but not including `stop`."""
         return slice(self.starts[start], self.starts[stop])
 
     def first(self, values: Tensor) -> Tensor:
         """The first token of each row. Shape: (N, D) -> (B, D)."""
-        starts = torch.tensor(self.starts[:-1], dtype=torch.long, device=values.device)
-        return values.index_select(0, starts)
+        return values.index_select(0, self.on(values.device).starts[:-1])
 
     def mean(self, values: Tensor) -> Tensor:
         """The mean over the tokens of each row. Shape: (N, D) -> (B, D)."""
         if len(set(self.lengths)) == 1:  # often a single row: one step in place of four
             return values.reshape(self.n_rows, self.lengths[0], -1).mean(dim=1)
-        row_of_token = self.row_of_token.to(values.device)
-        sums = values.new_zeros(self.n_rows, values.shape[1]).index_add(0, row_of_token, values)
-        counts = torch.tensor(self.lengths, dtype=values.dtype, device=values.device)
-        return sums / counts.unsqueeze(1)
+        there = self.on(values.device)
+        sums = values.new_zeros(self.n_rows, values.shape[1])
+        sums = sums.index_add(0, there.row_of_token, values)
+        return sums / there.lengths.to(values.dtype).unsqueeze(1)
 
     def max(self, values: Tensor) -> Tensor:
         """The largest value over the tokens of each row. Shape: (N, D) -> (B, D)."""
         if self.n_rows == 0:
             return values.new_zeros(0, values.shape[1])
-        index = self.row_of_token.to(values.device).unsqueeze(1).expand_as(values)
+        index = self.on(values.device).row_of_token.unsqueeze(1).expand_as(values)
         lowest = values.new_full((self.n_rows, values.shape[1]), -torch.inf)
         return lowest.scatter_reduce(0, index, values, "amax")
 
     def padded(self, values: Tensor, fill: float = 0.0) -> Tensor:
         """One row below the other, `fill` behind the shorter ones. Shape: (N, D) -> (B, T, D)."""
         longest = max(self.lengths, default=0)
-        index = (self.row_of_token.to(values.device), self.column_of_token.to(values.device))
+        there = self.on(values.device)
+        index = there.row_of_token, there.column_of_token
         padded = values.new_full((self.n_rows, longest, values.shape[1]), fill)
         return padded.index_put(index, values)
+
+
+@dataclass(frozen=True, slots=True)
+class PackingThere:
+    """The numbers of a packing on a device.
+
+    Attributes:
+        packing: Which.
+        device: Where.
+    """
+
+    packing: Packing
+    device: torch.device
+
+    @property
+    def row_of_token(self) -> Tensor:
+        """The row of each token. Shape: (N,), int64."""
+        return self.packing.kept("row", self.device, lambda: self.packing.row_of_token)
+
+    @property
+    def column_of_token(self) -> Tensor:
+        """The place of each token within its row. Shape: (N,), int64."""
+        return self.packing.kept("column", self.device, lambda: self.packing.column_of_token)
+
+    @property
+    def starts(self) -> Tensor:
+        """The first token of each row, and, last, the number of all tokens. Shape: (B + 1,)."""
+        return self.packing.kept("starts", self.device, lambda: _numbers(self.packing.starts))
+
+    @property
+    def lengths(self) -> Tensor:
+        """The tokens of each row. Shape: (B,), int64."""
+        return self.packing.kept("lengths", self.device, lambda: _numbers(self.packing.lengths))
+
+
+def _numbers(numbers: Sequence[int]) -> Tensor:
+    return torch.tensor(numbers, dtype=torch.long)
+
+
+class Extremes(NamedTuple):
+    """The numbers of a batch that may lie outside an encoder's embeddings.
+
+    Attributes:
+        lowest_id: Among the token ids.
+        highest_id: Likewise.
+        last_position: The highest position.
+    """
+
+    lowest_id: int
+    highest_id: int
+    last_position: int
+
+    @classmethod
+    def of(cls, ids: Tensor, positions: Tensor) -> Extremes:
+        """Those of some tokens, at least one. Shape: (N,) each."""
+        lowest, highest = ids.aminmax()
+        return cls(int(lowest), int(highest), int(positions.max()))
 
 
 @dataclass(frozen=True)
@@ -156,12 +256,14 @@ class Packed:
         positions: Position of each token in its text. Shape: (N,), int64.
         packing: Where each row lies.
         embeds: What stands in place of the word embeddings of `ids`, or None. Shape: (N, D).
+        known: Its extremes where they are known; else they are looked up when they are read.
     """
 
     ids: Tensor
     positions: Tensor
     packing: Packing
     embeds: Tensor | None = None
+    known: Extremes | None = None
 
     @classmethod
     def of(cls, rows: Sequence[Row], device: torch.device | None = None) -> Packed:
@@ -175,7 +277,17 @@ class Packed:
                 [place for row in rows for place in row.positions or range(len(row))],
                 dtype=torch.long,
             )
-        return cls(ids.to(device), positions.to(device), packing)
+        if device is None or device.type == "cpu":
+            return cls(ids, positions, packing)
+        # looked at here: on a GPU, that would wait for all it has to do
+        known = Extremes.of(ids, positions) if len(ids) else None
+        sent_ids, sent_positions = sent(torch.stack([ids, positions]), device).unbind()
+        return cls(sent_ids, sent_positions, packing, known=known)
+
+    @property
+    def extremes(self) -> Extremes:
+        """Its extremes, where it has a token."""
+        return self.known or Extremes.of(self.ids, self.positions)
 
 
 @dataclass(frozen=True)
@@ -277,7 +389,7 @@ class Hidden:
             if len(rows) == self.n_rows:
                 return inverse(states, self.packing)
             packing = self.packing.picked(rows)
-            tokens = self.packing.tokens_of(rows).to(states.device)
+            tokens = sent(self.packing.tokens_of(rows), states.device)
             changed = inverse(states.index_select(0, tokens), packing)
             states = states.index_copy(0, tokens, changed)
         return states
@@ -285,10 +397,10 @@ class Hidden:
     @property
     def cls(self) -> Tensor:
         """The first token of each row. Shape: (B, D)."""
-        starts = [self.batch_packing.starts[row] for row in self.index]
-        return self.batch.index_select(
-            0, torch.tensor(starts, dtype=torch.long, device=self.batch.device)
+        starts = torch.tensor(
+            [self.batch_packing.starts[row] for row in self.index], dtype=torch.long
         )
+        return self.batch.index_select(0, sent(starts, self.batch.device))
 
     def mean(self) -> Tensor:
         """The mean over the tokens of each row. Shape: (B, D)."""
@@ -325,5 +437,9 @@ class Hidden:
     def _pick(self, values: Tensor) -> Tensor:
         if self._is_whole:
             return values
-        tokens = self.batch_packing.tokens_of(self.index)
-        return values.index_select(0, tokens.to(values.device))
+        return values.index_select(0, self._places)
+
+    @cached_property
+    def _places(self) -> Tensor:
+        """Where its tokens lie in the batch, on the batch's device. Shape: (N,), int64."""
+        return sent(self.batch_packing.tokens_of(self.index), self.batch.device)

@@ -5,15 +5,19 @@ import sys
 import textwrap
 from collections.abc import Callable, Iterator, Sequence
 from importlib.util import module_from_spec, spec_from_file_location
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from hypothesis import settings
-from torch import nn
+from torch import Tensor, nn
+from torch.nn import functional
 
-from polyhead.encoder import DistilBertConfig
+from polyhead.encoder import DistilBertConfig, Encoder
+from polyhead.encoder import encoder as encoder_module
+from polyhead.encoder.step_graphs import StepGraphs
 from polyhead.heads import ClassificationHeadConfig
 from polyhead.host import host
 from polyhead.model import DistilBertModelWithHeads
@@ -93,6 +97,59 @@ def two_labels() -> ClassificationHeadConfig:
 @pytest.fixture(scope="session")
 def three_labels() -> ClassificationHeadConfig:
     return ClassificationHeadConfig(labels=("blue", "green", "red"), layers=1, pooling="mean")
+
+
+class Recorder:
+    """What a CUDA graph does, on the CPU: it writes to the same memory each time.
+
+    Attributes:
+        runs: How many functions were recorded.
+        replays: How often any of them was started again.
+    """
+
+    def __init__(self) -> None:
+        self.runs = self.replays = 0
+
+    def __call__(
+        self, compute: Callable[..., Any], inputs: tuple[Tensor, ...]
+    ) -> Callable[[], Any]:
+        self.runs += 1
+        outputs = compute(*inputs)
+
+        def replay() -> Any:
+            self.replays += 1
+            for own, made in zip(outputs, compute(*inputs), strict=True):
+                own.copy_(made)
+            return outputs
+
+        return replay
+
+
+def row_by_row(query: Tensor, key: Tensor, value: Tensor, starts: Tensor, *others: Any) -> Tensor:
+    """What torch's varlen kernel computes; NaN for tokens of no row, where it computes nothing."""
+    key_starts, longest, longest_key = others
+    assert starts.dtype is torch.int32
+    assert torch.equal(starts, key_starts)
+    assert longest == longest_key >= int(starts.diff().max())
+    found = torch.full_like(query, torch.nan)
+    for start, stop in pairwise(starts.tolist()):
+        row = [part[start:stop].transpose(0, 1) for part in (query, key, value)]
+        found[start:stop] = functional.scaled_dot_product_attention(*row).transpose(0, 1)
+    return found
+
+
+@pytest.fixture
+def replay_steps(monkeypatch) -> Callable[..., Recorder]:
+    """Lets an encoder compute on the CPU as with CUDA graphs."""
+    monkeypatch.setattr(encoder_module, "fitting_kernel", lambda *_: row_by_row)
+    monkeypatch.setattr(encoder_module, "_can_replay", lambda _: not torch.is_grad_enabled())
+
+    def start(encoder: Encoder, max_buckets: int = 8, max_tokens: int = 256) -> Recorder:
+        recorder = Recorder()
+        encoder._graphs = StepGraphs(max_buckets, max_tokens, lambda _: recorder)
+        return recorder
+
+    return start
 
 
 @pytest.fixture

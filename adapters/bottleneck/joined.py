@@ -11,11 +11,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 import torch
 from torch import Tensor
 from torch.nn import functional
+
+from polyhead.batch import lane, sent
 
 __all__ = ["Bottleneck", "add_bottlenecks"]
 
@@ -80,7 +83,8 @@ def _add_stacked(
     factor: float,
 ) -> None:
     """As `add_bottlenecks`, by products of stacked weights; shorter slices are padded."""
-    tokens_GT, place_N = _padding([part for part, _ in parts], read_ND.device)
+    spans = tuple((part.start, part.stop) for part, _ in parts)
+    tokens_GT, place_N = _padding(spans, read_ND.device, lane(read_ND.device))
     down_GRD, down_GR = (
         torch.stack(each) for each in zip(*(p.down for _, p in parts), strict=True)
     )
@@ -92,21 +96,23 @@ def _add_stacked(
     base_ND[tokens].add_(up_GTD.flatten(0, 1).index_select(0, place_N), alpha=factor)
 
 
-def _stack(pairs: Sequence[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
-    weights, biases = zip(*pairs, strict=True)
-    return torch.stack(weights), torch.stack(biases)
-
-
-def _padding(parts: Sequence[slice], device: torch.device) -> tuple[Tensor, Tensor]:
+@lru_cache(maxsize=16)  # the same at every site of every layer of a pass
+def _padding(
+    spans: tuple[tuple[int, int], ...], device: torch.device, _lane: int
+) -> tuple[Tensor, Tensor]:
     """The token at each place of padded slices, and the place of each token.
+
+    Args:
+        spans: Where each slice starts, and what is behind it.
+        device: Where they lie.
+        _lane: What work there is in turn with.
 
     Returns:
         Shape: (G, T), any token where a slice has ended; and (N,), among the G * T places.
     """
-    starts = torch.tensor([part.start for part in parts])
-    stops = torch.tensor([part.stop for part in parts])
+    starts, stops = torch.tensor(spans).unbind(1)
     columns = torch.arange(int((stops - starts).max()))
     tokens_GT = starts.unsqueeze(1) + columns
     is_token = tokens_GT < stops.unsqueeze(1)
     place_N = is_token.flatten().nonzero().squeeze(1)
-    return tokens_GT.clamp(max=int(stops[-1]) - 1).to(device), place_N.to(device)
+    return sent(tokens_GT.clamp(max=int(stops[-1]) - 1), device), sent(place_N, device)

@@ -203,7 +203,7 @@ class BottleneckSite(nn.Module):
             share_B1 = kept_B1 if share_B1 is None else share_B1 * kept_B1
         if share_B1 is None:
             return None
-        return share_B1.index_select(0, packing.row_of_token.to(read_ND.device))
+        return share_B1.index_select(0, packing.on(read_ND.device).row_of_token)
 
     def _up(self, inner_NR: Tensor) -> Tensor:
         """The bottleneck's result, scaled. Shape: (N, R) -> (N, D)."""

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import init
 
-from polyhead.batch import Packing
+from polyhead.batch import Packing, sent
 from polyhead.contracts import EmbeddingsTap
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ class PromptTap(nn.Module, EmbeddingsTap):
         )
         index_M = torch.where(self._is_own(longer), own_M, packing.n_tokens + column_M)
         both = torch.cat([embeddings, self.weight])
-        return both.index_select(0, index_M.to(both.device)), longer
+        return both.index_select(0, sent(index_M, both.device)), longer
 
     def leave(self, hidden: Tensor, packing: Packing) -> tuple[Tensor, Packing]:
         """The rows without their prompts; see EmbeddingsTap. Shape: (M, D) -> (N, D)."""
@@ -64,7 +64,7 @@ class PromptTap(nn.Module, EmbeddingsTap):
             is_first_N = packing.column_of_token[index_N] == self._first_own
             index_N[is_first_N] = starts_B + self.place
         own = Packing(tuple(length - len(self.weight) for length in packing.lengths))
-        return hidden.index_select(0, index_N.to(hidden.device)), own
+        return hidden.index_select(0, sent(index_N, hidden.device)), own
 
     @property
     def _first_own(self) -> int:

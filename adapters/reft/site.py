@@ -6,6 +6,7 @@ Dimensions: N tokens of all rows, S of them that are changed, D width, R directi
 from __future__ import annotations
 
 import math
+from functools import partial
 from typing import TYPE_CHECKING
 
 import torch
@@ -87,12 +88,21 @@ class ReftSite(nn.Module):
 
     def forward(self, values: Tensor, packing: Packing) -> Tensor:
         """The hidden states that leave the layer; see TokenTap. Shape: (N, D) -> (N, D)."""
-        first, last = self._places(packing)
-        ends = {"prefix": first, "suffix": last, "tied": first + last}
+        config = self.config
         for name, unit in self.named_children():
-            index_S = torch.tensor(ends[name], dtype=torch.long, device=values.device)
+            index_S = packing.kept(  # for all layers
+                f"reft {name} {config.prefix_positions} {config.suffix_positions}",
+                values.device,
+                partial(self._index, name, packing),
+            )
             values = values.index_copy(0, index_S, unit(values.index_select(0, index_S)))
         return values
+
+    def _index(self, name: str, packing: Packing) -> Tensor:
+        """The tokens that a unit changes. Shape: (S,), int64, on the CPU."""
+        first, last = self._places(packing)
+        ends = {"prefix": first, "suffix": last, "tied": first + last}
+        return torch.tensor(ends[name], dtype=torch.long)
 
     def _places(self, packing: Packing) -> tuple[list[int], list[int]]:
         """The tokens at the start of rows and those at their ends, none of them in both."""

@@ -65,21 +65,30 @@ class _Cut:
         tokens: Of each part the places among all tokens.
         packings: Of each part; rows without a token in it are left out.
         inverse: The place of each token in all parts, one behind the other.
+        whole: Where each row lies among all tokens.
+        name: What keeps cuts of the same rows apart.
     """
 
     tokens: tuple[Tensor, ...]
     packings: tuple[Packing, ...]
     inverse: Tensor
+    whole: Packing
+    name: str
 
     def on(self, values: Tensor) -> Iterator[tuple[Tensor, Packing]]:
         """Each part's values, with where its rows lie."""
-        for tokens, packing in zip(self.tokens, self.packings, strict=True):
-            yield values.index_select(0, tokens.to(values.device)), packing
+        for number, packing in enumerate(self.packings):
+            yield values.index_select(0, self._there(str(number), values.device)), packing
 
     def joined(self, parts: Sequence[Tensor]) -> Tensor:
         """The parts' values in the places of their tokens. Shape: (N, ...)."""
         values = torch.cat(list(parts))
-        return values.index_select(0, self.inverse.to(values.device))
+        return values.index_select(0, self._there("inverse", values.device))
+
+    def _there(self, name: str, device: torch.device) -> Tensor:
+        """`inverse`, or the tokens of a part by its number, on a device."""
+        own = self.inverse if name == "inverse" else self.tokens[int(name)]
+        return self.whole.kept(f"{self.name} {name}", device, lambda: own)
 
 
 @lru_cache(maxsize=8)  # the same cut at every site of every layer of a pass
@@ -108,7 +117,7 @@ def _cut(packing: Packing, splits: Splits) -> _Cut:
     order = torch.cat(tokens)
     inverse = torch.empty_like(order)
     inverse[order] = torch.arange(len(order))
-    return _Cut(tuple(tokens), tuple(packings), inverse)
+    return _Cut(tuple(tokens), tuple(packings), inverse, packing, f"split {splits}")
 
 
 def _worked_out(packing: Packing) -> Packing:

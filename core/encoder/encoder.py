@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import ctypes
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -16,6 +15,7 @@ from torch.nn import functional
 
 from polyhead.contracts import NO_TAPS, EmbeddingsTap, LayerTaps, Projection
 from polyhead.encoder.attention import Attend, DenseAttention
+from polyhead.encoder.auto_attention import AutoAttention
 from polyhead.encoder.eager_attention import AttentionMaps, EagerAttention
 from polyhead.encoder.freed_memory import keep_freed_memory
 from polyhead.encoder.layer import EncoderLayer
@@ -23,7 +23,14 @@ from polyhead.encoder.length_groups import LengthGroups
 from polyhead.encoder.passing_rows import NO_FORKS, Forks, PassingRows
 from polyhead.encoder.precision import check_precision, reduced_linear
 from polyhead.encoder.sinusoids import sinusoids
-from polyhead.encoder.varlen_attention import Kernel, VarlenAttention, flash_kernel
+from polyhead.encoder.step_graphs import StepGraphs
+from polyhead.encoder.tensor_bytes import add_bytes
+from polyhead.encoder.varlen_attention import (
+    Kernel,
+    VarlenAttention,
+    fitting_kernel,
+    flash_kernel,
+)
 from polyhead.errors import ConfigError, InputError
 
 if TYPE_CHECKING:
@@ -87,6 +94,7 @@ class Encoder(nn.Module):
         self._initialise()
         keep_freed_memory()
         self._kernel = _kernel_of(config.attn_implementation)
+        self._graphs: StepGraphs | None = None
         self._reduced: Precision | None = None
         self._origin: _Origin | None = None
         self.freeze() if is_frozen else self.unfreeze()
@@ -160,20 +168,44 @@ class Encoder(nn.Module):
         """Sets the mode; a frozen encoder has one, and computes the same in training and in use."""
         return super().train(mode and not self.is_frozen)
 
-    def set_attn_implementation(self, name: AttentionName) -> None:
+    def set_attn_implementation(self, name: AttentionName | None) -> None:
         """Chooses how attention is computed; the answers are the same.
 
         Whatever is chosen, attention weights and head masks are computed by "eager". Attention
         dropout is computed by "sdpa" in place of "flash_attention_2", which has none.
 
         Args:
-            name: "sdpa", "eager", or "flash_attention_2", on a GPU and in half precision only.
+            name: "sdpa", "eager", or "flash_attention_2", on a GPU and in half precision only; None
+                for the latter where the GPU and torch have it, in half precision, else "sdpa".
 
         Raises:
             ConfigError: It is none of these, or cannot run here.
         """
         self.config.attn_implementation = name
         self._kernel = _kernel_of(name)
+
+    def capture_graphs(self, *, max_buckets: int = 32, max_tokens: int = 4096) -> None:
+        """Records the frozen layers' steps on a GPU from now on, to start them as a whole.
+
+        Batches of few tokens are computed faster so: on a GPU, in half precision, without gradients
+        and with flash attention. Others are computed as without it. The first batch of a size takes
+        longer, and each size keeps memory of its own.
+
+        Args:
+            max_buckets: For how many sizes steps are kept; the longest unused give way to others.
+            max_tokens: Of the largest batch that is computed so.
+
+        Raises:
+            ConfigError: A number is no whole one above 0.
+        """
+        self.release_graphs()
+        self._graphs = StepGraphs(max_buckets, max_tokens)
+
+    def release_graphs(self) -> None:
+        """Takes `capture_graphs` back, and frees the memory."""
+        graphs, self._graphs = self._graphs, None
+        if graphs is not None:
+            graphs.forget()
 
     def forward(
         self,
@@ -187,6 +219,7 @@ class Encoder(nn.Module):
         keep_attentions: bool = False,
         head_mask: Tensor | None = None,
         depth: int | None = None,
+        start: tuple[int, Tensor] | None = None,
     ) -> EncoderOutput:
         """Hidden states of the packed rows.
 
@@ -205,6 +238,8 @@ class Encoder(nn.Module):
             head_mask: For each attention head what its weights are multiplied with: 1 leaves it, 0
                 takes it out. Shape: (H,) for all layers, or (L, H).
             depth: How many layers to compute, from the lowest; all when None.
+            start: How many of these were computed before, and what the last of them made of the
+                rows, (N, D). Neither may all layers be kept then, nor the embeddings be tapped.
 
         Raises:
             InputError: A token id or a position is out of range, or embeddings or `head_mask` have
@@ -212,16 +247,18 @@ class Encoder(nn.Module):
         """
         self._check(packed)
         self._check_place()
-        hidden, packing = self._embedded(packed), packed.packing
+        first, hidden = (0, self._embedded(packed)) if start is None else start
+        packing = packed.packing
         if embeddings_tap is not None:
             hidden, packing = embeddings_tap.enter(hidden, packing)
         maps: list[AttentionMaps] | None = [] if keep_attentions else None
         rows = PassingRows(packing, partial(self._attends, head_mask=head_mask, maps=maps), forks)
         if keep_layers:
             rows.keep(hidden)
-        for number, layer in enumerate(islice(self.layers, depth)):
+        compute = self._layer_step(hidden, is_plain=head_mask is None and maps is None)
+        for number, layer in enumerate(islice(self.layers, first, depth), first):
             rows.enter(number)
-            hidden = layer(hidden, rows, taps(number))
+            hidden = compute(layer, hidden, rows, taps(number))
             if keep_layers:
                 rows.keep(hidden)
         leave: Callable[[Tensor], Tensor] = _same
@@ -269,7 +306,7 @@ class Encoder(nn.Module):
         digest.update(repr(constants).encode())
         for name, weight in sorted(self.state_dict().items()):
             digest.update(f"{name} {weight.dtype} {tuple(weight.shape)}".encode())
-            _add_bytes(digest, weight)
+            add_bytes(digest, weight)
         return digest.hexdigest()
 
     def _embedded(self, packed: Packed) -> Tensor:
@@ -282,17 +319,43 @@ class Encoder(nn.Module):
         self, packing: Packing, *, head_mask: Tensor | None, maps: list[AttentionMaps] | None
     ) -> Callable[[int], Attend]:
         """What computes the attention of some rows in each layer."""
+        is_plain = head_mask is None and maps is None
         is_dropping = self.training and self.config.attention_dropout > 0
-        is_eager = self.config.attn_implementation == "eager"
-        if self._kernel is not None and not is_dropping and head_mask is None and maps is None:
+        chosen, device = self.config.attn_implementation, self.norm.weight.device
+        if self._kernel is not None and not is_dropping and is_plain:
             varlen = VarlenAttention(packing, self._kernel)
             return lambda _: varlen
-        groups = LengthGroups.of(packing, self.norm.weight.device)
-        if head_mask is None and maps is None and not is_eager:
+        if chosen is None and device.type == "cuda" and is_plain:
+            auto = AutoAttention(packing, device)
+            return lambda _: auto
+        groups = LengthGroups.of(packing, device)
+        if is_plain and chosen != "eager":
             dense = DenseAttention(groups)
             return lambda _: dense
         masks = [None] * len(self.layers) if head_mask is None else self._by_layer(head_mask)
         return lambda layer: EagerAttention(groups, masks[layer], maps)
+
+    def _layer_step(self, hidden: Tensor, *, is_plain: bool) -> _Compute:
+        """How each layer is computed.
+
+        Args:
+            hidden: What the first reads.
+            is_plain: Whether neither attention weights nor a head mask are asked for.
+        """
+        graphs = self._graphs
+        if graphs is None or not (is_plain and self.is_frozen and _can_replay(hidden)):
+            return _computed
+        kernel = self._kernel
+        if self.config.attn_implementation is None:
+            width = self.config.dim // self.config.n_heads
+            kernel = fitting_kernel(hidden.device, hidden.dtype, width)
+        is_ours = isinstance(self.config.activation, str)  # a user's could not be recorded, perhaps
+        return partial(graphs.layer, kernel) if kernel is not None and is_ours else _computed
+
+    def _apply(self, fn: Any, recurse: bool = True) -> Any:
+        if self._graphs is not None:
+            self._graphs.forget()  # the weights move
+        return super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
 
     def _by_layer(self, head_mask: Tensor) -> Sequence[Tensor]:
         """A mask of the heads for each layer. Shape: (H,) or (L, H) -> L of (H,)."""
@@ -311,7 +374,7 @@ class Encoder(nn.Module):
         if packed.positions.numel() == 0:
             return
         if packed.embeds is None:
-            low, high = (int(bound) for bound in packed.ids.aminmax())
+            low, high, _ = packed.extremes
             size = self.word_embeddings.num_embeddings
             if low < 0 or high >= size:
                 wrong = low if low < 0 else high
@@ -321,7 +384,7 @@ class Encoder(nn.Module):
                 f"embeddings of width {packed.embeds.shape[-1]} are given, and the encoder has "
                 f"width {self.config.dim}."
             )
-        last = int(packed.positions.max())
+        last = packed.extremes.last_position
         longest = self.position_embeddings.num_embeddings
         if last >= longest:
             raise InputError(
@@ -354,6 +417,26 @@ class Encoder(nn.Module):
                 self.position_embeddings.weight.copy_(fixed)
 
 
+_Compute = Callable[[nn.Module, Tensor, PassingRows, LayerTaps], Tensor]
+
+
+def _computed(layer: nn.Module, hidden: Tensor, rows: PassingRows, taps: LayerTaps) -> Tensor:
+    """What a layer makes of hidden states, step by step."""
+    output: Tensor = layer(hidden, rows, taps)
+    return output
+
+
+def _can_replay(hidden: Tensor) -> bool:
+    """Whether recorded steps may compute these hidden states now."""
+    return (
+        hidden.is_cuda
+        and hidden.dtype in (torch.float16, torch.bfloat16)
+        and not torch.is_grad_enabled()
+        and not torch.is_autocast_enabled("cuda")
+        and not torch.cuda.is_current_stream_capturing()
+    )
+
+
 def _same(hidden: Tensor) -> Tensor:
     return hidden
 
@@ -377,14 +460,3 @@ class _Origin(NamedTuple):
 
     whole: str
     reduced: str
-
-
-class _Digest(Protocol):
-    def update(self, data: ctypes.Array[ctypes.c_ubyte], /) -> None: ...
-
-
-def _add_bytes(digest: _Digest, weight: Tensor) -> None:
-    """Digests the tensor's bytes in place; through ctypes, since torch works without NumPy."""
-    dense = weight.detach().cpu().contiguous()
-    buffer = (ctypes.c_ubyte * dense.nbytes).from_address(dense.data_ptr())
-    digest.update(buffer)

@@ -14,7 +14,8 @@ from polyhead.encoder.frozen_linear import EncoderLinear
 
 if TYPE_CHECKING:
     from polyhead.batch import Packing
-    from polyhead.contracts import LayerTaps
+    from polyhead.contracts import LayerTaps, SublayerTap
+    from polyhead.encoder.attention import Attend
     from polyhead.encoder.config import DistilBertConfig
     from polyhead.encoder.passing_rows import PassingRows
 
@@ -47,24 +48,49 @@ class EncoderLayer(nn.Module):
             rows: Where each row lies, how their attention is computed, and where they part.
             taps: What adapters put in place of its steps, or behind them.
         """
-        (hidden,) = rows.reach(LayerStep.START, hidden)
-        attended = self.attention(hidden, rows.attend, taps, rows.packing)
-        attended, hidden = rows.reach(LayerStep.ATTENTION, attended, hidden)
-        if taps.attention is None:
-            middle: Tensor = self.norm1(_sum(attended, hidden, is_own=taps.out is None))
-        else:
-            middle = taps.attention(attended, hidden, self.norm1, rows.packing)
-        (middle,) = rows.reach(LayerStep.FEED_FORWARD, middle)
-        fed = self._fed(middle, taps, rows.packing)
-        if self.training:
-            fed = functional.dropout(fed, self.dropout)
-        fed, middle = rows.reach(LayerStep.FFN, fed, middle)
-        if taps.ffn is None:
-            output: Tensor = self.norm2(_sum(fed, middle, is_own=taps.lin2 is None))
-        else:
-            output = taps.ffn(fed, middle, self.norm2, rows.packing)
-        (output,) = rows.reach(LayerStep.OUTPUT, output)
-        return output if taps.output is None else taps.output(output, rows.packing)
+        values: tuple[Tensor, ...] = (hidden,)
+        for step in LayerStep:
+            values = rows.reach(step, *values)
+            values = self.step(step, values, rows.attend, taps, rows.packing)
+        (output,) = values
+        return output
+
+    def step(
+        self,
+        step: LayerStep,
+        values: tuple[Tensor, ...],
+        attend: Attend,
+        taps: LayerTaps,
+        packing: Packing,
+    ) -> tuple[Tensor, ...]:
+        """What a step makes of what the one before it made, each (N, D).
+
+        START           x -> a, x       attention
+        ATTENTION       a, x -> h       residual and norm
+        FEED_FORWARD    h -> f, h       feed-forward network
+        FFN             f, h -> y       residual and norm
+        OUTPUT          y -> y          what comes behind the layer
+
+        Args:
+            step: Which.
+            values: What the one before it made; what the layer reads for the first.
+            attend: How attention is computed.
+            taps: What adapters put in place of steps, or behind them.
+            packing: Where each row lies.
+        """
+        first = values[0]
+        match step:
+            case LayerStep.START:
+                return self.attention(first, attend, taps, packing), first
+            case LayerStep.ATTENTION:
+                own = taps.out is None
+                return (_closed(values, taps.attention, self.norm1, packing, is_own=own),)
+            case LayerStep.FEED_FORWARD:
+                return self._fed(first, taps, packing), first
+            case LayerStep.FFN:
+                own = taps.lin2 is None
+                return (_closed(values, taps.ffn, self.norm2, packing, is_own=own),)
+        return (first if taps.output is None else taps.output(first, packing),)
 
     def replace_linears(self, make: Callable[[nn.Linear], nn.Module]) -> None:
         """Puts what `make` makes of each linear layer in its place."""
@@ -94,7 +120,31 @@ class EncoderLayer(nn.Module):
         fed: Tensor = self.lin2(inner)
         if taps.lin2 is not None:
             fed = taps.lin2(inner, fed, self.projection("lin2"), packing)
-        return fed
+        return functional.dropout(fed, self.dropout) if self.training else fed
+
+
+def _closed(
+    values: tuple[Tensor, ...],
+    tap: SublayerTap | None,
+    norm: nn.Module,
+    packing: Packing,
+    *,
+    is_own: bool,
+) -> Tensor:
+    """The end of a sub-layer. Shape: (N, D) -> (N, D).
+
+    Args:
+        values: What the sub-layer computed, and what it read.
+        tap: What stands in the place of the encoder's own end, or None.
+        norm: The encoder's, of this place.
+        packing: Where each row lies.
+        is_own: Whether nothing else reads what the sub-layer computed.
+    """
+    output, residual = values
+    if tap is not None:
+        return tap(output, residual, norm, packing)
+    closed: Tensor = norm(_sum(output, residual, is_own=is_own))
+    return closed
 
 
 def _sum(own: Tensor, other: Tensor, *, is_own: bool) -> Tensor:

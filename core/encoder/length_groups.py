@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any, Final
 import torch
 from torch import Tensor
 
+from polyhead.batch import sent
+
 if TYPE_CHECKING:
     from polyhead.batch import Packing
 
@@ -59,7 +61,8 @@ class LengthGroups:
         order = packing.tokens_of(rows)
         inverse = torch.empty_like(order)
         inverse[order] = torch.arange(len(order))
-        return cls(tuple(sizes), tuple(rows), order.to(device), inverse.to(device), packing)
+        there = sent(order, device), sent(inverse, device)
+        return cls(tuple(sizes), tuple(rows), *there, packing)
 
     def beside(self, prefixes: Packing, device: torch.device) -> tuple[LengthGroups, LengthGroups]:
         """Groups of rows that have one length and prefixes of one length.

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
+from polyhead.batch import sent
 from polyhead.contracts import LayerStep
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ class PassingRows:
         packing: Where each row lies now.
         attend: How their attention is computed.
         kept: The hidden states that were kept of the layers so far, of the rows of now.
+        layer: The layer that is computed now.
     """
 
     def __init__(
@@ -49,12 +51,12 @@ class PassingRows:
         self._attend_of = attend_of
         self._attends = attend_of(packing)
         self._forks = forks
-        self._layer = 0
+        self.layer = 0
 
     @property
     def attend(self) -> Attend:
         """See the class."""
-        return self._attends(self._layer)
+        return self._attends(self.layer)
 
     def keep(self, hidden: Tensor) -> None:
         """Keeps what a layer computed. Shape: (N, D)."""
@@ -62,7 +64,11 @@ class PassingRows:
 
     def enter(self, layer: int) -> None:
         """Tells which layer is computed from now on."""
-        self._layer = layer
+        self.layer = layer
+
+    def parts_at(self, step: LayerStep) -> bool:
+        """Whether rows part before a step of the layer."""
+        return (self.layer, step) in self._forks
 
     def reach(self, step: LayerStep, *values: Tensor) -> tuple[Tensor, ...]:
         """Lets rows part that do so before a step of the layer.
@@ -74,10 +80,10 @@ class PassingRows:
         Returns:
             The same of the rows from here on: `values` themselves where none part.
         """
-        sources = self._forks.get((self._layer, step))
+        sources = self._forks.get((self.layer, step))
         if sources is None:
             return values
-        tokens = self.packing.tokens_of(sources).to(values[0].device)
+        tokens = sent(self.packing.tokens_of(sources), values[0].device)
         self.packing = self.packing.picked(sources)
         self._attends = self._attend_of(self.packing)
         self.kept = [layer.index_select(0, tokens) for layer in self.kept]

@@ -1,24 +1,33 @@
 """Flash attention over packed rows of any length, by torch's own kernel.
 
-Dimensions: H heads, W width of a head, D = H * W, N tokens.
+Dimensions: B rows, H heads, W width of a head, D = H * W, N tokens, M keys of all rows and their
+prefixes.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cache
 from typing import TYPE_CHECKING, Final
 
 import torch
 from torch import Tensor
 
-from polyhead.batch import Packing
+from polyhead.batch import Packing, sent
 from polyhead.errors import ConfigError
 
 if TYPE_CHECKING:
     from polyhead.contracts import Prefixes
 
-__all__ = ["Kernel", "VarlenAttention", "flash_kernel"]
+__all__ = [
+    "Kernel",
+    "RowBounds",
+    "VarlenAttention",
+    "fitting_kernel",
+    "flash_attended",
+    "flash_kernel",
+]
 
 Kernel = Callable[[Tensor, Tensor, Tensor, Tensor, Tensor, int, int], Tensor]
 """As `torch.nn.attention.varlen.varlen_attn`: query, key and value, (N, H, W) each; where the rows
@@ -26,6 +35,8 @@ start, for queries and for keys; and the length of the longest, for both."""
 
 _HALF: Final = (torch.float16, torch.bfloat16)
 _WIDEST: Final = 256
+_OLDEST: Final = (8, 0)
+"""The compute capability that torch's flash kernels need (Ampere)."""
 _INSTEAD: Final = "choose attn_implementation='sdpa', which gives the same answers"
 
 
@@ -40,15 +51,67 @@ def flash_kernel() -> Kernel:
             "attn_implementation='flash_attention_2' needs a CUDA GPU and torch sees none here; "
             f"{_INSTEAD}."
         )
-    try:
-        from torch.nn.attention.varlen import varlen_attn  # noqa: PLC0415 - not in every torch
-    except ImportError:
+    kernel = _torchs_kernel()
+    if kernel is None:
         raise ConfigError(
             "attn_implementation='flash_attention_2' needs a torch with "
             f"torch.nn.attention.varlen, and {torch.__version__} has none; upgrade torch or "
             f"{_INSTEAD}."
-        ) from None
+        )
+    return kernel
+
+
+def fitting_kernel(device: torch.device, dtype: torch.dtype, width: int) -> Kernel | None:
+    """Torch's kernel, where it can compute such tensors; else None.
+
+    Args:
+        device: Where they lie.
+        dtype: Their type.
+        width: W.
+    """
+    if device.type != "cuda" or dtype not in _HALF or not _fits(width):
+        return None
+    return _kernel_on(device)
+
+
+@cache
+def _kernel_on(device: torch.device) -> Kernel | None:
+    """Torch's kernel, where it was built for GPUs of that kind."""
+    is_old = torch.version.cuda is None or torch.cuda.get_device_capability(device) < _OLDEST
+    is_built = torch.backends.cuda.is_flash_attention_available()
+    return None if is_old or not is_built else _torchs_kernel()
+
+
+def _torchs_kernel() -> Kernel | None:
+    try:
+        from torch.nn.attention.varlen import varlen_attn  # noqa: PLC0415 - not in every torch
+    except ImportError:
+        return None
     return varlen_attn  # type: ignore[return-value]  # it takes further arguments, by keyword
+
+
+def _fits(width: int) -> bool:
+    return width % 8 == 0 and width <= _WIDEST
+
+
+@dataclass(frozen=True)
+class RowBounds:
+    """Where rows lie, as the kernel reads it.
+
+    Attributes:
+        starts: The first token of each row, and, last, the token behind them all. Shape: (B + 1,),
+            int32, where the tokens are.
+        longest: The length of the longest row, or more.
+    """
+
+    starts: Tensor
+    longest: int
+
+    @classmethod
+    def of(cls, packing: Packing, device: torch.device) -> RowBounds:
+        """Those of some rows, at least one."""
+        starts = torch.tensor(packing.starts, dtype=torch.int32)
+        return cls(sent(starts, device), max(packing.lengths))
 
 
 @dataclass(frozen=True)
@@ -62,6 +125,12 @@ class VarlenAttention:
 
     packing: Packing
     kernel: Kernel
+    _bounds: dict[torch.device, RowBounds] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
+    _beside: dict[tuple[int, ...], tuple[RowBounds, Tensor]] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
 
     def __call__(self, qkv: Tensor, dropout: float, prefixes: Prefixes | None = None) -> Tensor:
         """See `Attend`. The kernel drops no weights, so `dropout` must be 0.
@@ -73,7 +142,7 @@ class VarlenAttention:
         if dropout:
             raise ValueError("the varlen kernel has no dropout")
         width = qkv.shape[-1]
-        if width % 8 or width > _WIDEST:
+        if not _fits(width):
             raise ConfigError(
                 "attn_implementation='flash_attention_2' needs heads whose width is a multiple of "
                 f"8 up to {_WIDEST}, not {width}; {_INSTEAD}."
@@ -90,20 +159,46 @@ class VarlenAttention:
         """The same without looking at device and type. Shape: (N, 3, H, W) -> (N, D)."""
         if not self.packing.lengths:
             return qkv[:, 0].flatten(1)
+        rows = self._rows(qkv.device)
+        if prefixes is None:
+            return flash_attended(qkv, rows, self.kernel)
         query, key, value = qkv.unbind(1)
-        keys = self.packing
-        if prefixes is not None:
-            keys, order = _in_front(prefixes.packing, self.packing)
-            order = order.to(qkv.device)
-            key = torch.cat([prefixes.keys, key]).index_select(0, order)
-            value = torch.cat([prefixes.values, value]).index_select(0, order)
-        starts, key_starts = (_starts(packing, qkv.device) for packing in (self.packing, keys))
-        longest, longest_key = max(self.packing.lengths), max(keys.lengths)
-        return self.kernel(query, key, value, starts, key_starts, longest, longest_key).flatten(1)
+        keys, order = self._keys(prefixes.packing, qkv.device)
+        key = torch.cat([prefixes.keys, key]).index_select(0, order)
+        value = torch.cat([prefixes.values, value]).index_select(0, order)
+        bounds = rows.starts, keys.starts, rows.longest, keys.longest
+        return self.kernel(query, key, value, *bounds).flatten(1)
+
+    def _rows(self, device: torch.device) -> RowBounds:
+        """The rows' bounds, worked out once for all layers."""
+        found = self._bounds.get(device)
+        if found is None:
+            found = self._bounds[device] = RowBounds.of(self.packing, device)
+        return found
+
+    def _keys(self, prefixes: Packing, device: torch.device) -> tuple[RowBounds, Tensor]:
+        """The bounds of each row behind its prefix, and the order of their keys; likewise.
+
+        Returns:
+            The bounds, and for each key its place among all prefixes' tokens with all rows' behind
+            them. Shape: (M,).
+        """
+        found = self._beside.get(prefixes.lengths)
+        if found is None:
+            both, order = _in_front(prefixes, self.packing)
+            found = RowBounds.of(both, device), sent(order, device)
+            self._beside[prefixes.lengths] = found
+        return found
 
 
-def _starts(packing: Packing, device: torch.device) -> Tensor:
-    return torch.tensor(packing.starts, dtype=torch.int32, device=device)
+def flash_attended(qkv: Tensor, rows: RowBounds, kernel: Kernel) -> Tensor:
+    """What each token gathers from its own row. Shape: (N, 3, H, W) -> (N, D).
+
+    What it is for tokens behind those of all rows means nothing.
+    """
+    query, key, value = qkv.unbind(1)
+    bounds = rows.starts, rows.starts, rows.longest, rows.longest
+    return kernel(query, key, value, *bounds).flatten(1)
 
 
 def _in_front(prefixes: Packing, rows: Packing) -> tuple[Packing, Tensor]:

@@ -17,7 +17,7 @@ from polyhead.model.checked_heads import decoded_by
 from polyhead.model.task import Task
 from polyhead.routing import token_batches
 
-__all__ = ["BATCH_TOKENS", "HeadCall", "Question", "answer", "as_list"]
+__all__ = ["BATCH_TOKENS", "HeadCall", "Question", "answer", "answers_at", "as_list"]
 
 BATCH_TOKENS: Final = 2048
 """Most tokens computed at once: enough for full speed, small enough to stay in the CPU's caches."""
@@ -92,7 +92,21 @@ def answer(questions: Sequence[Question], compute: Compute) -> list[list[Predict
         questions: The tasks and their encoded examples.
         compute: Runs the calls of one batch through the model.
     """
-    shared = _shared_examples(questions)
+    answers = answers_at([range(len(each.encoded)) for each in questions], questions, compute)
+    return [[found[place] for place in range(len(found))] for found in answers]
+
+
+def answers_at(
+    places: Sequence[Sequence[int]], questions: Sequence[Question], compute: Compute
+) -> list[dict[int, Prediction]]:
+    """The answers to some of the examples, by their places.
+
+    Args:
+        places: For each question those that are asked for.
+        questions: As in `answer`.
+        compute: Likewise.
+    """
+    shared = _shared_examples(places, questions)
     answers: list[dict[int, Prediction]] = [{} for _ in questions]
     for numbers in token_batches([each.n_tokens for each in shared], BATCH_TOKENS):
         batch: dict[int, list[int]] = {}
@@ -100,7 +114,7 @@ def answer(questions: Sequence[Question], compute: Compute) -> list[list[Predict
             for question, place in shared[number].asked:
                 batch.setdefault(question, []).append(place)
         _answer_batch(questions, batch, compute, answers)
-    return [[found[place] for place in range(len(found))] for found in answers]
+    return answers
 
 
 @dataclass(frozen=True)
@@ -116,14 +130,16 @@ class _SharedExample:
     n_tokens: int
 
 
-def _shared_examples(questions: Sequence[Question]) -> list[_SharedExample]:
-    """All examples; those under more adapters than fit a batch are cut."""
+def _shared_examples(
+    places: Sequence[Sequence[int]], questions: Sequence[Question]
+) -> list[_SharedExample]:
+    """The examples at some places; those under more adapters than fit a batch are cut."""
     asked: dict[Hashable, dict[AdapterSetup, list[tuple[int, int]]]] = {}
     for number, question in enumerate(questions):
-        for place, encoded in enumerate(question.encoded):
+        for place in places[number]:
             key: Hashable = (number, place)
             if len(questions) > 1:
-                key = tuple((row.ids, row.positions) for row in encoded.rows)
+                key = tuple((row.ids, row.positions) for row in question.encoded[place].rows)
             asked.setdefault(key, {}).setdefault(question.task.adapter, []).append((number, place))
     shared = []
     for of_adapter in asked.values():

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from polyhead.batch import Packing
+from polyhead.batch import Packing, sent
 from polyhead.errors import ContractError, PolyheadError
 from polyhead.registry import registry
 
@@ -58,11 +58,11 @@ class PickedRows:
             return layer[:0]
         if places[-1] - places[0] == len(places) - 1:  # neighbours: a view
             return layer[self._all.tokens(places[0], places[-1] + 1)]
-        return layer.index_select(0, self._tokens.to(layer.device))
+        return layer.index_select(0, self._tokens)
 
     @cached_property
     def _tokens(self) -> Tensor:
-        return self._all.tokens_of(self._places)
+        return sent(self._all.tokens_of(self._places), self._layers[0].device)
 
 
 class SideReads:

@@ -7,6 +7,8 @@ row by row, and many threads call one model at once.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cache as cached
+from functools import partial
 from pathlib import Path
 from typing import Any, Self, TypeVar, overload
 
@@ -28,6 +30,9 @@ from polyhead.encoder import (
 )
 from polyhead.errors import InputError, shown
 from polyhead.model.activation_cache import ActivationCache
+from polyhead.model.answer_keys import AnswerKeys, encoder_context
+from polyhead.model.cached_answers import cached_answers
+from polyhead.model.caching import CachingModel
 from polyhead.model.checked_heads import encoded_by, output_of
 from polyhead.model.documented import DocumentedModel
 from polyhead.model.encoder_pass import EncoderPass, side_adapters
@@ -35,12 +40,13 @@ from polyhead.model.loading import find_checkpoint
 from polyhead.model.output import ModelOutput
 from polyhead.model.padded import EncodedBatch, PaddedBatch, packed_batch
 from polyhead.model.per_row import PerRow, SetupPerRow, names_per_row, setups_per_row
-from polyhead.model.prediction import HeadCall, Question, answer, as_list
+from polyhead.model.prediction import HeadCall, Question, answer, answers_at, as_list
+from polyhead.model.prefixed_pass import PrefixedPass
 from polyhead.model.reading import Reading
 from polyhead.model.task import Task
 from polyhead.model.tensors import Labels, answer_positions, targets_for
 from polyhead.model.unset import UNSET, Unset
-from polyhead.routing import Plan, Route, entry_of
+from polyhead.routing import Entry, Plan, Route, entry_of
 from polyhead.tokenizer import Tokenizer
 
 __all__ = ["DistilBertModelWithHeads"]
@@ -48,7 +54,7 @@ __all__ = ["DistilBertModelWithHeads"]
 ModelT = TypeVar("ModelT", bound="DistilBertModelWithHeads")
 
 
-class DistilBertModelWithHeads(DocumentedModel):
+class DistilBertModelWithHeads(DocumentedModel, CachingModel):
     """One frozen DistilBERT encoder with named adapters, heads and tasks.
 
     Attributes:
@@ -181,6 +187,7 @@ class DistilBertModelWithHeads(DocumentedModel):
             keep_layers=output_hidden_states or any(h.keeps_layers for h in heads.values()),
             keep_attentions=output_attentions,
             head_mask=head_mask,
+            private=[name in self.private_tasks for name in row_heads for _ in range(n_each)],
         )
         readings = [Reading(range(len(batch.rows)), self.shape.n_layers, output_hidden_states)]
         for name, found in heads.items():
@@ -207,7 +214,11 @@ class DistilBertModelWithHeads(DocumentedModel):
         return ModelOutput(encoded, row_heads, heads, outputs, losses, penalties)
 
     def compute(
-        self, calls: Sequence[HeadCall], cache: ActivationCache | None = None
+        self,
+        calls: Sequence[HeadCall],
+        cache: ActivationCache | None = None,
+        *,
+        private: bool = False,
     ) -> list[HeadOutput]:
         """Runs rows of any heads and adapters in one packed pass.
 
@@ -218,6 +229,8 @@ class DistilBertModelWithHeads(DocumentedModel):
             calls: The heads and their rows.
             cache: Hidden states of the bare encoder, found there and kept there. It must keep all
                 layers that the calls read.
+            private: Whether the model's own caches must not know of these rows, as of those of
+                `private_tasks`.
 
         Returns:
             One output a call.
@@ -235,6 +248,9 @@ class DistilBertModelWithHeads(DocumentedModel):
             keep_layers=any(head.keeps_layers for head in heads),
             depth=max((head.depth for head in heads), default=0),
             cache=cache,
+            private=[
+                private or call.head in self.private_tasks for call in calls for _ in call.rows
+            ],
         )
         readings = []
         start = 0
@@ -249,12 +265,14 @@ class DistilBertModelWithHeads(DocumentedModel):
 
     @overload
     def predict(  # type: ignore[overload-overlap]  # a str is a Sequence[str] too
-        self, texts: object, task: str
+        self, texts: object, task: str, *, private: bool = False
     ) -> list[Prediction]: ...
     @overload
-    def predict(self, texts: object, task: Sequence[str]) -> list[dict[str, Prediction]]: ...
     def predict(
-        self, texts: object, task: str | Sequence[str]
+        self, texts: object, task: Sequence[str], *, private: bool = False
+    ) -> list[dict[str, Prediction]]: ...
+    def predict(
+        self, texts: object, task: str | Sequence[str], *, private: bool = False
     ) -> list[Prediction] | list[dict[str, Prediction]]:
         """Answers texts.
 
@@ -263,6 +281,8 @@ class DistilBertModelWithHeads(DocumentedModel):
                 of these.
             task: A task's name; or several, each of which answers every text, sharing what work
                 they have in common.
+            private: Whether the model's caches must not know of these texts, as of those of
+                `private_tasks`.
 
         Returns:
             One answer a text; for several tasks, one dict a text with each task's answer.
@@ -273,7 +293,8 @@ class DistilBertModelWithHeads(DocumentedModel):
         """
         names = _task_names(task)
         values = as_list(texts)
-        answers = self.answer(self.questions(dict.fromkeys(names, values)))
+        questions = self.questions(dict.fromkeys(names, values))
+        answers = self.answer(questions, private=private)
         if isinstance(task, str):
             return answers[task]
         return [
@@ -300,9 +321,27 @@ class DistilBertModelWithHeads(DocumentedModel):
             for task, values in zip(tasks, examples.values(), strict=True)
         ]
 
-    def answer(self, questions: Sequence[Question]) -> dict[str, list[Prediction]]:
-        """Each task's answers, in the order of its examples; work in common is shared."""
-        answers = answer(questions, self.compute)
+    def answer(
+        self, questions: Sequence[Question], *, private: bool = False
+    ) -> dict[str, list[Prediction]]:
+        """Each task's answers, in the order of its examples; work in common is shared.
+
+        Args:
+            questions: The tasks and their encoded examples.
+            private: As `predict` takes it.
+        """
+        compute = partial(self.compute, private=private)
+        cache = None if private else self._usable(self.result_cache)
+        if cache is None:
+            answers = answer(questions, compute)
+        else:
+            answers = cached_answers(
+                questions,
+                AnswerKeys(self, cache.digests),
+                cache,
+                [question.task.name in self.private_tasks for question in questions],
+                partial(answers_at, questions=questions, compute=compute),
+            )
         return {
             question.task.name: found for question, found in zip(questions, answers, strict=True)
         }
@@ -351,6 +390,7 @@ class DistilBertModelWithHeads(DocumentedModel):
         depth: int,
         keep_layers: bool,
         cache: ActivationCache | None = None,
+        private: Sequence[bool],
         **options: Any,
     ) -> EncoderPass:
         """Runs rows through the encoder; `options` are arguments of `Encoder.forward`."""
@@ -360,7 +400,9 @@ class DistilBertModelWithHeads(DocumentedModel):
         embeddings = self.encoder.word_embeddings.weight
         options["keep_layers"] = keep_layers or bool(sides) or cache is not None
 
-        def encode(plan: Plan, depth: int) -> EncoderOutput:
+        def encode(
+            plan: Plan, depth: int, start: tuple[int, Tensor] | None = None
+        ) -> EncoderOutput:
             packed, route = packed_batch(plan, embeds, embeddings), Route(plan, found)
             output: EncoderOutput = self.encoder(
                 packed,
@@ -369,18 +411,30 @@ class DistilBertModelWithHeads(DocumentedModel):
                 leaving_tap=route.leaving,
                 forks=route.forks,
                 depth=depth,
+                start=start,
                 **options,
             )
             return output
 
+        @cached
+        def entry(setup: AdapterSetup) -> Entry | None:
+            return entry_of(found.get(setup), depth)
+
         parts = embeds is None and not options.get("keep_attentions")
-        plan = Plan.of(
-            rows,
-            tapped,
-            entry=(lambda setup: entry_of(found[setup], depth)) if parts else None,
+        plan_of = partial(
+            Plan.of,
+            entry=entry if parts else None,
             sort=lambda setup: getattr(found[setup], "sort", type(found[setup])),
         )
-        output = encode(plan, depth) if cache is None else cache.output(plan, depth, encode)
+        is_plain = parts and not options["keep_layers"] and options.get("head_mask") is None
+        prefixes = self._usable_prefixes(depth) if is_plain else None
+        if prefixes is not None:
+            context = encoder_context(self.encoder, prefixes.digests)
+            prefixed = PrefixedPass(prefixes, context, plan_of, encode, entry)
+            plan, output = prefixed.output(rows, tapped, depth, private)
+        else:
+            plan = plan_of(rows, tapped)
+            output = encode(plan, depth) if cache is None else cache.output(plan, depth, encode)
         inverses = Route(plan, found).inverses
         return EncoderPass(plan, output, row_adapters, sides, embeddings, inverses)
 

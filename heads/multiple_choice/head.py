@@ -111,10 +111,8 @@ class MultipleChoiceHead(PooledHead):
         scores_R = super().forward(hidden).squeeze(1)
         counts = hidden.row_counts or (1,) * hidden.n_rows
         packing = Packing(counts)
-        places = (
-            packing.row_of_token.to(scores_R.device),
-            packing.column_of_token.to(scores_R.device),
-        )
+        there = packing.on(scores_R.device)
+        places = there.row_of_token, there.column_of_token
         logits_EC = scores_R.new_full((packing.n_rows, max(counts, default=0)), -torch.inf)
         return logits_EC.index_put(places, scores_R)
 

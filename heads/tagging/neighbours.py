@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from polyhead.batch import sent
+
 if TYPE_CHECKING:
     from polyhead.batch import Packing
 
@@ -34,6 +36,6 @@ def with_neighbours(values: Tensor, packing: Packing, reach: int) -> Tensor:
     is_there = (columns >= 0) & (columns < lengths.unsqueeze(1))
     places = torch.arange(packing.n_tokens).unsqueeze(1) + shifts
     # one row of zeros behind the others stands for what is not there
-    index = torch.where(is_there, places, packing.n_tokens).to(values.device)
+    index = sent(torch.where(is_there, places, packing.n_tokens), values.device)
     padded = torch.cat([values, values.new_zeros(1, values.shape[1])])
     return padded[index].flatten(1)
