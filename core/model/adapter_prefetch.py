@@ -12,7 +12,6 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
-from weakref import WeakKeyDictionary
 
 import torch
 
@@ -53,7 +52,8 @@ class AdaptersThere:
         Raises:
             UnknownAdapterError: There is none.
         """
-        return self.twins.get(name) or self.table.find(name)
+        found = self.twins.get(name)
+        return self.table.find(name) if found is None else found
 
 
 @dataclass(eq=False)
@@ -63,20 +63,24 @@ class _Resident:
     Attributes:
         host: What it is a copy of.
         writes: How often that had been written.
+        lanes: Those of the device.
         flat: Its weights.
         twin: The adapter.
         ready: What is reached when its weights are there.
         used: What is reached when it is no longer read, for each stream that did.
         leases: How many calls use it now.
+        is_leaving: Whether no further call may use it.
     """
 
     host: HostCopy
     writes: tuple[int, ...]
+    lanes: Lanes
     flat: Tensor
     twin: Adapter
     ready: Event
     used: dict[int, Event] = field(default_factory=dict)
     leases: int = 0
+    is_leaving: bool = False
 
     def is_of(self, host: HostCopy) -> bool:
         """Whether it is a copy of `host` as that is now."""
@@ -91,6 +95,7 @@ class AdapterPrefetch:
 
     Attributes:
         max_bytes: The bound.
+        n_bytes: The weights that are on the device now.
     """
 
     def __init__(
@@ -111,7 +116,7 @@ class AdapterPrefetch:
         """
         if isinstance(max_bytes, bool) or not isinstance(max_bytes, int) or max_bytes < 1:
             raise ConfigError(
-                f"max_bytes is the most bytes of adapters on the device, a whole number above 0, "
+                "max_bytes is the most bytes of adapters on the device, a whole number above 0, "
                 f"not {shown(max_bytes)}."
             )
         self.max_bytes = max_bytes
@@ -119,17 +124,18 @@ class AdapterPrefetch:
         self._lanes_on = lanes_on
         self._start_anew()
 
-    @property
-    def n_bytes(self) -> int:
-        """The bytes of weights on the device now."""
-        return sum(each.host.n_bytes for each in (*self._residents.values(), *self._leaving))
+    def keep(self, name: str, adapter: Adapter, device: torch.device | None = None) -> None:
+        """Moves the weights of an adapter to the host's memory, unless calls read them there.
 
-    def keep(self, adapter: Adapter, device: torch.device) -> None:
-        """Moves the weights of an adapter to the host's memory, if calls on `device` need it."""
+        Args:
+            name: The adapter's.
+            adapter: Wherever it is.
+            device: Where calls are computed; when None, where they were so far.
+        """
         with self._changed:
-            lanes = self._lanes(device)
+            lanes = self._place[1] if device is None else self._lanes(device)
             if lanes is not None:
-                self._host(adapter, lanes)
+                self._host(name, adapter, lanes)
 
     def start(self, names: Iterable[str], device: torch.device) -> None:
         """Begins to bring adapters over, as far as there is room beside those in use.
@@ -146,10 +152,16 @@ class AdapterPrefetch:
             lanes = self._lanes(device)
             if lanes is None:
                 return
+            there = [each for name, each in self._residents.items() if name in adapters]
+            stays = sum(each.host.n_bytes for each in self._in_use.union(there))
             for name, adapter in adapters.items():
-                host = self._host(adapter, lanes)
-                if self._held(adapters) + host.n_bytes <= self.max_bytes or self._has(name, host):
-                    self._bring(name, host, adapters, lanes)
+                host = self._host(name, adapter, lanes)
+                found = self._residents.get(name)
+                if found is None or not found.is_of(host):
+                    stays += host.n_bytes
+                    if stays > self.max_bytes:
+                        return
+                self._brought(name, host, adapters, lanes)
 
     @contextmanager
     def leased(self, names: Iterable[str], device: torch.device) -> Iterator[AdapterTable]:
@@ -176,16 +188,22 @@ class AdapterPrefetch:
         try:
             for event in dict.fromkeys(each.ready for each in residents.values()):
                 lanes.wait(event)
-            twins = {name: each.twin for name, each in residents.items()}
-            for name, twin in twins.items():
-                if twin.training != adapters[name].training:
-                    twin.train(adapters[name].training)
-            yield AdaptersThere(self._table, twins)
+            for name, each in residents.items():
+                if each.twin.training != adapters[name].training:
+                    each.twin.train(adapters[name].training)
+            yield AdaptersThere(self._table, {name: r.twin for name, r in residents.items()})
         finally:
             self._give_back(residents.values(), lanes)
 
-    def forget(self) -> None:
-        """Frees all that no call uses; the rest when it is given back."""
+    def forget(self, name: str) -> None:
+        """Frees what there is of an adapter that is gone, as soon as no call uses it."""
+        with self._changed:
+            self._hosts.pop(name, None)
+            if name in self._residents:
+                self._drop(name)
+
+    def close(self) -> None:
+        """Frees everything, as soon as no call uses it."""
         with self._changed:
             for name in list(self._residents):
                 self._drop(name)
@@ -193,15 +211,136 @@ class AdapterPrefetch:
 
     def _start_anew(self) -> None:
         self._changed = threading.Condition()
-        self._place: tuple[torch.device, Lanes | None] | None = None
-        self._hosts: WeakKeyDictionary[Adapter, HostCopy] = WeakKeyDictionary()
-        self._residents: OrderedDict[str, _Resident] = OrderedDict()
-        self._leaving: list[_Resident] = []
+        self._place: tuple[torch.device | None, Lanes | None] = None, None
+        self._hosts: dict[str, HostCopy] = {}
+        self._residents: OrderedDict[str, _Resident] = OrderedDict()  # used longest ago first
+        self._in_use: set[_Resident] = set()
+        self.n_bytes = 0
 
     def _lanes(self, device: torch.device) -> Lanes | None:
         """Those of the device that calls are computed on now."""
-        if self._place is None or self._place[0] != device:
+        if self._place[0] != device:
             for name in list(self._residents):
                 self._drop(name)
             self._place = device, self._lanes_on(device)
         return self._place[1]
+
+    def _host(self, name: str, adapter: Adapter, lanes: Lanes) -> HostCopy:
+        """An adapter in the host's memory; moved there unless it is."""
+        found = self._hosts.get(name)
+        if found is None or found.adapter is not adapter or not found.is_valid():
+            found = self._hosts[name] = HostCopy(adapter, lanes.pinned)
+        return found
+
+    def _taken(self, adapters: Mapping[str, Adapter], lanes: Lanes) -> dict[str, _Resident]:
+        """Leases adapters, all at once: waiting with some would block others that wait."""
+        if adapters and torch.is_grad_enabled():
+            raise ConfigError(
+                "the adapters are kept in the host's memory, and calls compute with copies that do "
+                "not learn; call under torch.inference_mode(), or train after "
+                "model.keep_adapters_on_device()."
+            )
+        while True:
+            hosts = {name: self._host(name, each, lanes) for name, each in adapters.items()}
+            needed = sum(host.n_bytes for host in hosts.values())
+            if needed > self.max_bytes:
+                raise ConfigError(
+                    f"the {len(hosts)} adapters of this call have {needed} bytes of weights, and "
+                    f"max_bytes is {self.max_bytes}; raise it, or name fewer in one call."
+                )
+            if needed + self._held_beside(hosts) <= self.max_bytes:
+                break
+            self._changed.wait()
+        found = {name: self._brought(name, host, hosts, lanes) for name, host in hosts.items()}
+        for each in found.values():
+            each.leases += 1
+        self._in_use.update(found.values())
+        return found
+
+    def _held_beside(self, hosts: Mapping[str, HostCopy]) -> int:
+        """The bytes in use by other calls, without what these adapters can share with them."""
+        shared = {
+            each
+            for name, host in hosts.items()
+            if (each := self._residents.get(name)) is not None and each.is_of(host)
+        }
+        return sum(each.host.n_bytes for each in self._in_use - shared)
+
+    def _brought(
+        self, name: str, host: HostCopy, needed: Collection[str], lanes: Lanes
+    ) -> _Resident:
+        """An adapter on the device, or on its way there.
+
+        Args:
+            name: The adapter's.
+            host: The adapter.
+            needed: Names of those that must not give way to it.
+            lanes: Those of the device.
+        """
+        found = self._residents.get(name)
+        if found is not None and not found.is_of(host):
+            self._drop(name)
+            found = None
+        if found is None:
+            found = self._residents[name] = self._copied(host, needed, lanes)
+            self.n_bytes += host.n_bytes
+        self._residents.move_to_end(name)
+        return found
+
+    def _copied(self, host: HostCopy, needed: Collection[str], lanes: Lanes) -> _Resident:
+        writes = host.writes()  # before the copy: what is written meanwhile is copied next time
+        old = self._given_way(host, needed)
+        if old is None:
+            with torch.inference_mode(mode=False):
+                flat = lanes.memory(host.n_bytes)
+            twin, after = host.twin(flat), []
+        else:
+            flat, twin, after = old.flat, old.twin, list(old.used.values())
+        ready = lanes.copy(flat, host.flat, after)
+        return _Resident(host, writes, lanes, flat, twin, ready)
+
+    def _given_way(self, host: HostCopy, needed: Collection[str]) -> _Resident | None:
+        """Makes room; returns one in whose place the adapter fits as it is, if there was one."""
+        while self.n_bytes + host.n_bytes > self.max_bytes:
+            name, oldest = next(
+                (name, each)
+                for name, each in self._residents.items()
+                if not each.leases and name not in needed
+            )
+            if oldest.host.sort == host.sort:
+                del self._residents[name]
+                self.n_bytes -= host.n_bytes
+                return oldest
+            self._drop(name)
+        return None
+
+    def _drop(self, name: str) -> None:
+        resident = self._residents.pop(name)
+        resident.is_leaving = True
+        if not resident.leases:
+            self._free(resident)
+
+    def _free(self, resident: _Resident) -> None:
+        resident.lanes.settle(resident.used.values())
+        self.n_bytes -= resident.host.n_bytes
+
+    def _give_back(self, residents: Collection[_Resident], lanes: Lanes) -> None:
+        lane, done = lanes.mark()
+        with self._changed:
+            for each in residents:
+                each.used[lane] = done
+                each.leases -= 1
+                if not each.leases:
+                    self._in_use.discard(each)
+                    if each.is_leaving:
+                        self._free(each)
+            self._changed.notify_all()
+
+    # what lies on the device cannot be copied: the copy of a model brings over its own
+    def __getstate__(self) -> dict[str, object]:
+        names = ("max_bytes", "_table", "_lanes_on")
+        return {name: self.__dict__[name] for name in names}
+
+    def __setstate__(self, state: dict[str, object]) -> None:
+        self.__dict__.update(state)
+        self._start_anew()

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
+from typing import Any
+
+import torch
 
 from polyhead.contracts import Adapter, FusingAdapter
 from polyhead.errors import ConfigError, UnknownAdapterError
+from polyhead.model.adapter_prefetch import AdapterPrefetch
 from polyhead.model.table import ModuleTable
 
 __all__ = ["AdapterTable"]
@@ -16,11 +20,16 @@ class AdapterTable(ModuleTable[Adapter]):
     """Adapters that come and go, and which of them fuse others.
 
     The latter are kept apart, so that looking for them takes no longer among a thousand.
+
+    Attributes:
+        prefetch: Where adapters are kept that are on the device only while they are needed; None
+            where all of them are.
     """
 
     def __init__(self) -> None:
         super().__init__("adapter", UnknownAdapterError)
         self._fusions: dict[str, tuple[str, ...]] = {}
+        self.prefetch: AdapterPrefetch | None = None
 
     @property
     def fusions(self) -> Mapping[str, tuple[str, ...]]:
@@ -39,6 +48,18 @@ class AdapterTable(ModuleTable[Adapter]):
         super().add(name, module)
         if fused:
             self._fusions[name] = fused
+        if self.prefetch is not None:
+            self.prefetch.keep(name, module, _gpu_of(module))
+
+    def replace(self, name: str, module: Adapter) -> None:
+        """Puts an adapter in the place of another, between two calls.
+
+        Raises:
+            UnknownAdapterError: There is none of that name.
+        """
+        super().replace(name, module)
+        if self.prefetch is not None:
+            self.prefetch.keep(name, module, _gpu_of(module))
 
     def remove(self, name: str) -> Adapter:
         """Takes out the adapter of that name and returns it.
@@ -47,7 +68,17 @@ class AdapterTable(ModuleTable[Adapter]):
             UnknownAdapterError: It is not there.
         """
         self._fusions.pop(name, None)
-        return super().remove(name)
+        removed = super().remove(name)
+        if self.prefetch is not None:
+            self.prefetch.forget(name)
+        return removed
+
+    def _apply(self, fn: Any, recurse: bool = True) -> Any:
+        applied = super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
+        if self.prefetch is not None:
+            for name, adapter in self.view.items():
+                self.prefetch.keep(name, adapter, _gpu_of(adapter))
+        return applied
 
     def _check_no_circle(self, name: str, fused: Sequence[str]) -> None:
         below = list(fused)
@@ -57,3 +88,9 @@ class AdapterTable(ModuleTable[Adapter]):
                     f"the adapter {name!r} fuses {', '.join(fused)}, and so itself in the end."
                 )
             below += [one for one in self._fusions.get(each, ()) if one not in below]
+
+
+def _gpu_of(adapter: Adapter) -> torch.device | None:
+    """The GPU that an adapter is on; None where it is on none."""
+    found = next((weight.device for weight in adapter.parameters()), None)
+    return found if found is not None and found.type == "cuda" else None

@@ -86,11 +86,11 @@ class BoundedCache(ABC, Generic[ValueT]):
         with self._lock:
             if n_bytes > self.max_bytes or key in self._values:
                 return
-            self._values[key] = value
-            self._n_bytes += n_bytes
-            while self._n_bytes > self.max_bytes:
+            while self._n_bytes + n_bytes > self.max_bytes:  # first: it is never exceeded
                 _, oldest = self._values.popitem(last=False)
                 self._n_bytes -= self.bytes_of(oldest)
+            self._values[key] = value
+            self._n_bytes += n_bytes
 
     @classmethod
     @abstractmethod

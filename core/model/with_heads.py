@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from polyhead.batch import Row
-from polyhead.composition import AdapterSetup, acting_on_rows
+from polyhead.composition import AdapterSetup, AdapterTable, acting_on_rows
 from polyhead.contracts import Adapter, Example, Head, HeadOutput, Prediction
 from polyhead.encoder import (
     DistilBertConfig,
@@ -36,6 +36,7 @@ from polyhead.model.caching import CachingModel
 from polyhead.model.checked_heads import encoded_by, output_of
 from polyhead.model.documented import DocumentedModel
 from polyhead.model.encoder_pass import EncoderPass, side_adapters
+from polyhead.model.hosted_adapters import HostedAdaptersModel
 from polyhead.model.loading import find_checkpoint
 from polyhead.model.output import ModelOutput
 from polyhead.model.padded import EncodedBatch, PaddedBatch, packed_batch
@@ -54,7 +55,7 @@ __all__ = ["DistilBertModelWithHeads"]
 ModelT = TypeVar("ModelT", bound="DistilBertModelWithHeads")
 
 
-class DistilBertModelWithHeads(DocumentedModel, CachingModel):
+class DistilBertModelWithHeads(DocumentedModel, CachingModel, HostedAdaptersModel):
     """One frozen DistilBERT encoder with named adapters, heads and tasks.
 
     Attributes:
@@ -179,26 +180,28 @@ class DistilBertModelWithHeads(DocumentedModel, CachingModel):
         row_adapters = self._row_adapters(adapter_names, row_heads)
         names = tuple(dict.fromkeys(name for name in row_heads if name is not None))
         heads = {name: self._heads.find(name) for name in names}
-        done = self._encode(
-            batch.rows,
-            [name for name in row_adapters for _ in range(n_each)],
-            batch.embeds,
-            depth=self.shape.n_layers,
-            keep_layers=output_hidden_states or any(h.keeps_layers for h in heads.values()),
-            keep_attentions=output_attentions,
-            head_mask=head_mask,
-            private=[name in self.private_tasks for name in row_heads for _ in range(n_each)],
-        )
         readings = [Reading(range(len(batch.rows)), self.shape.n_layers, output_hidden_states)]
         for name, found in heads.items():
             examples = [number for number, owner in enumerate(row_heads) if owner == name]
             numbers = [n for first in examples for n in range(first * n_each, (first + 1) * n_each)]
             readings.append(Reading.of(found, numbers, (n_each,) * len(examples)))
-        hidden, *own = done.hidden(readings)
-        outputs = {
-            name: output_of(found, seen)
-            for (name, found), seen in zip(heads.items(), own, strict=True)
-        }
+        with self._at_hand(row_adapters) as adapters:
+            done = self._encode(
+                batch.rows,
+                [name for name in row_adapters for _ in range(n_each)],
+                adapters,
+                batch.embeds,
+                depth=self.shape.n_layers,
+                keep_layers=output_hidden_states or any(h.keeps_layers for h in heads.values()),
+                keep_attentions=output_attentions,
+                head_mask=head_mask,
+                private=[name in self.private_tasks for name in row_heads for _ in range(n_each)],
+            )
+            hidden, *own = done.hidden(readings)
+            outputs = {
+                name: output_of(found, seen)
+                for (name, found), seen in zip(heads.items(), own, strict=True)
+            }
         losses = {}
         labels = answer_positions(labels, start_positions, end_positions)
         if labels is not None:
@@ -241,27 +244,29 @@ class DistilBertModelWithHeads(DocumentedModel, CachingModel):
         """
         heads = [self._heads.find(call.head) for call in calls]
         rows = [row for call in calls for row in call.rows]
-        adapters = [adapter for call in calls for adapter in call.adapters]
-        done = self._encode(
-            rows,
-            adapters,
-            keep_layers=any(head.keeps_layers for head in heads),
-            depth=max((head.depth for head in heads), default=0),
-            cache=cache,
-            private=[
-                private or call.head in self.private_tasks for call in calls for _ in call.rows
-            ],
-        )
+        row_adapters = [adapter for call in calls for adapter in call.adapters]
         readings = []
         start = 0
         for head, call in zip(heads, calls, strict=True):
             numbers = range(start, start + len(call.rows))
             readings.append(Reading.of(head, numbers, call.row_counts))
             start = numbers.stop
-        return [
-            output_of(head, hidden)
-            for head, hidden in zip(heads, done.hidden(readings), strict=True)
-        ]
+        with self._at_hand(row_adapters) as adapters:
+            done = self._encode(
+                rows,
+                row_adapters,
+                adapters,
+                keep_layers=any(head.keeps_layers for head in heads),
+                depth=max((head.depth for head in heads), default=0),
+                cache=cache,
+                private=[
+                    private or call.head in self.private_tasks for call in calls for _ in call.rows
+                ],
+            )
+            return [
+                output_of(head, hidden)
+                for head, hidden in zip(heads, done.hidden(readings), strict=True)
+            ]
 
     @overload
     def predict(  # type: ignore[overload-overlap]  # a str is a Sequence[str] too
@@ -385,6 +390,7 @@ class DistilBertModelWithHeads(DocumentedModel, CachingModel):
         self,
         rows: Sequence[Row],
         row_adapters: Sequence[AdapterSetup],
+        adapters: AdapterTable,
         embeds: Tensor | None = None,
         *,
         depth: int,
@@ -394,7 +400,7 @@ class DistilBertModelWithHeads(DocumentedModel, CachingModel):
         **options: Any,
     ) -> EncoderPass:
         """Runs rows through the encoder; `options` are arguments of `Encoder.forward`."""
-        found = acting_on_rows(row_adapters, self._adapters)
+        found = acting_on_rows(row_adapters, adapters)
         sides = side_adapters(found)
         tapped = [None if name in sides else name for name in row_adapters]
         embeddings = self.encoder.word_embeddings.weight
