@@ -28,7 +28,7 @@ def sent(values: Tensor, device: torch.device) -> Tensor:
     A plain copy to a GPU waits until the GPU has done all that it was given so far. One from pinned
     memory takes its turn there instead; torch keeps that memory until it is done.
     """
-    if device.type != "cuda" or not values.numel():
+    if device.type != "cuda" or values.is_cuda or not values.numel():
         return values.to(device)
     return values.pin_memory().to(device, non_blocking=True)
 

@@ -146,7 +146,7 @@ def replay_steps(monkeypatch) -> Callable[..., Recorder]:
 
     def start(encoder: Encoder, max_buckets: int = 8, max_tokens: int = 256) -> Recorder:
         recorder = Recorder()
-        encoder._graphs = StepGraphs(max_buckets, max_tokens, lambda _: recorder)
+        encoder._graphs = StepGraphs(max_buckets, max_tokens, lambda _: lambda: recorder)
         return recorder
 
     return start

@@ -138,7 +138,9 @@ class ConfigFields(BaseModel):
         default=None, description="As a file has it; nothing depends on it."
     )
     attn_implementation: AttentionName | None = Field(
-        default=None, description="How attention is computed, 'sdpa' when None; not saved."
+        default=None,
+        description="How attention is computed; when None, 'sdpa', on a GPU in half precision "
+        "'flash_attention_2'; not saved.",
     )
     layer_norm_eps: float = Field(
         default=EPS, gt=0, description="Of every layer norm; 1e-12 in DistilBERT."

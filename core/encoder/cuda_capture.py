@@ -17,7 +17,7 @@ import torch
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["Capture", "CudaCapture", "Replay", "StreamTurns"]
+__all__ = ["Capture", "CudaCaptures", "Replay", "StreamTurns"]
 
 Replay = Callable[[], "tuple[Tensor, ...]"]
 """Computes anew from what lies in the inputs now. What it returns lies in the same memory in every
@@ -45,16 +45,32 @@ class Capture(Protocol):
         ...
 
 
-class CudaCapture:
-    """Records functions as CUDA graphs, which share the memory between their steps.
+class CudaCaptures:
+    """Makes what records functions of which no two run at once.
 
-    They can share it since each keeps what it returns, and no two of them may run at once.
+    They are recorded in one stream: torch gives the matrix products of each stream a memory of
+    their own, which is large.
     """
 
     def __init__(self, device: torch.device) -> None:
         """Takes the GPU that functions run on."""
         self._device = device
         self._stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
+
+    def __call__(self) -> Capture:
+        """A new one, with memory of its own."""
+        return _CudaCapture(self._device, self._stream)
+
+
+class _CudaCapture:
+    """Records functions as CUDA graphs, which share the memory between their steps.
+
+    They can share it since each keeps what it returns, and no two of them may run at once.
+    """
+
+    def __init__(self, device: torch.device, stream: torch.cuda.Stream) -> None:
+        self._device = device
+        self._stream = stream
         self._pool = torch.cuda.graph_pool_handle()
 
     @torch.inference_mode(mode=False)

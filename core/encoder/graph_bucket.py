@@ -29,9 +29,6 @@ _SHORTEST: Final = 128
 _MOST_READ: Final = 2
 """Values of each token that a run of steps reads at most."""
 
-_NO_ROWS: Final = Packing(())
-"""Where rows lie is read by taps alone."""
-
 
 class BucketSize(NamedTuple):
     """What batches have at most that are computed in the same memory.
@@ -152,19 +149,34 @@ class GraphBucket:
         self._packing = packing
 
     def _record(self, run: Run, layer: EncoderLayer, n_read: int) -> _Recorded:
-        rows, kernel = self._rows, self._kernel
-
-        def attend(qkv: Tensor, dropout: float, prefixes: Prefixes | None = None) -> Tensor:
-            del dropout, prefixes  # a frozen encoder has none, and steps without taps neither
-            return flash_attended(qkv, rows, kernel)
+        rows = _BucketRows(self._rows, self._kernel)
 
         def compute(*values: Tensor) -> tuple[Tensor, ...]:
             for step in range(run.start, run.stop):
-                values = layer.step(LayerStep(step), values, attend, NO_TAPS, _NO_ROWS)
+                values = layer.step(LayerStep(step), values, rows, NO_TAPS)
             return values
 
         weights = tuple((weight, weight.detach()) for weight in layer.parameters())
         return _Recorded(self._capture(compute, self._values[:n_read]), weights)
+
+
+class _BucketRows(NamedTuple):
+    """The rows of whatever batch is computed; see `polyhead.encoder.layer.Rows`.
+
+    Attributes:
+        bounds: Where they lie.
+        kernel: What computes attention.
+        packing: Of no rows: steps without taps do not read it.
+    """
+
+    bounds: RowBounds
+    kernel: Kernel
+    packing: Packing = Packing(())
+
+    def attend(self, qkv: Tensor, dropout: float, prefixes: Prefixes | None = None) -> Tensor:
+        """See `Attend`."""
+        del dropout, prefixes  # a frozen encoder has none, and steps without taps neither
+        return flash_attended(qkv, self.bounds, self.kernel)
 
 
 class _Recorded(NamedTuple):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final, Protocol
 
 from torch import Tensor, nn
 from torch.nn import functional
@@ -19,7 +19,23 @@ if TYPE_CHECKING:
     from polyhead.encoder.config import DistilBertConfig
     from polyhead.encoder.passing_rows import PassingRows
 
-__all__ = ["EncoderLayer"]
+__all__ = ["EncoderLayer", "Rows"]
+
+_STEPS: Final = tuple(LayerStep)
+
+
+class Rows(Protocol):
+    """The rows that a step computes."""
+
+    @property
+    def packing(self) -> Packing:
+        """Where each lies."""
+        ...
+
+    @property
+    def attend(self) -> Attend:
+        """How their attention is computed."""
+        ...
 
 
 class EncoderLayer(nn.Module):
@@ -49,19 +65,12 @@ class EncoderLayer(nn.Module):
             taps: What adapters put in place of its steps, or behind them.
         """
         values: tuple[Tensor, ...] = (hidden,)
-        for step in LayerStep:
-            values = rows.reach(step, *values)
-            values = self.step(step, values, rows.attend, taps, rows.packing)
-        (output,) = values
-        return output
+        for step in _STEPS:
+            values = self.step(step, rows.reach(step, *values), rows, taps)
+        return values[0]
 
     def step(
-        self,
-        step: LayerStep,
-        values: tuple[Tensor, ...],
-        attend: Attend,
-        taps: LayerTaps,
-        packing: Packing,
+        self, step: LayerStep, values: tuple[Tensor, ...], rows: Rows, taps: LayerTaps
     ) -> tuple[Tensor, ...]:
         """What a step makes of what the one before it made, each (N, D).
 
@@ -74,14 +83,13 @@ class EncoderLayer(nn.Module):
         Args:
             step: Which.
             values: What the one before it made; what the layer reads for the first.
-            attend: How attention is computed.
+            rows: The rows that are computed now.
             taps: What adapters put in place of steps, or behind them.
-            packing: Where each row lies.
         """
-        first = values[0]
+        first, packing = values[0], rows.packing
         match step:
             case LayerStep.START:
-                return self.attention(first, attend, taps, packing), first
+                return self.attention(first, rows.attend, taps, packing), first
             case LayerStep.ATTENTION:
                 own = taps.out is None
                 return (_closed(values, taps.attention, self.norm1, packing, is_own=own),)

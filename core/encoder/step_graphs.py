@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from polyhead.contracts import LayerStep
-from polyhead.encoder.cuda_capture import CudaCapture, StreamTurns
+from polyhead.encoder.cuda_capture import CudaCaptures, StreamTurns
 from polyhead.encoder.graph_bucket import BucketSize, GraphBucket, Run
 from polyhead.errors import ConfigError, shown
 
@@ -54,14 +54,14 @@ class StepGraphs:
         self,
         max_buckets: int,
         max_tokens: int,
-        capture_on: Callable[[torch.device], Capture] = CudaCapture,
+        captures_on: Callable[[torch.device], Callable[[], Capture]] = CudaCaptures,
     ) -> None:
         """Records nothing yet.
 
         Args:
             max_buckets: For how many sizes steps are kept; the longest unused give way to others.
             max_tokens: Of the largest batch that is computed so.
-            capture_on: What records steps on a device.
+            captures_on: What makes what records steps on a device.
 
         Raises:
             ConfigError: A number is no whole one above 0.
@@ -71,8 +71,14 @@ class StepGraphs:
                 raise ConfigError(f"{name} must be a whole number from 1, not {shown(number)}.")
         self.max_buckets = max_buckets
         self.max_tokens = max_tokens
-        self._capture_on = capture_on
-        self._forget()
+        self._captures_on = captures_on
+        self._start_anew()
+
+    def _start_anew(self) -> None:
+        self._lock = threading.Lock()
+        self._turns = StreamTurns()
+        self._buckets: OrderedDict[BucketSize, GraphBucket] = OrderedDict()
+        self._new_capture: Callable[[], Capture] | None = None
 
     def __len__(self) -> int:
         """For how many sizes steps are kept."""
@@ -105,14 +111,14 @@ class StepGraphs:
                 stop = _end(step, rows, taps)
                 bucket = self._bucket(step, stop, rows.packing, hidden, kernel)
                 if bucket is None:
-                    values = layer.step(step, values, rows.attend, taps, rows.packing)
+                    values = layer.step(step, values, rows, taps)
                     stop = LayerStep(step + 1)
                 else:
                     values = bucket.run(Run(rows.layer, step, stop), layer, values, rows.packing)
                     lent += values
                 step = stop
             values = rows.reach(LayerStep.OUTPUT, *values)
-            (output,) = layer.step(LayerStep.OUTPUT, values, rows.attend, taps, rows.packing)
+            (output,) = layer.step(LayerStep.OUTPUT, values, rows, taps)
             return output.clone() if any(_shares(output, each) for each in lent) else output
 
     def forget(self) -> None:
@@ -120,11 +126,7 @@ class StepGraphs:
         with self._lock:
             _finish(self._buckets)
             self._buckets.clear()
-
-    def _forget(self) -> None:
-        self._lock = threading.Lock()
-        self._turns = StreamTurns()
-        self._buckets: OrderedDict[BucketSize, GraphBucket] = OrderedDict()
+            self._new_capture = None
 
     def _bucket(
         self, step: LayerStep, stop: LayerStep, packing: Packing, like: Tensor, kernel: Kernel
@@ -137,7 +139,9 @@ class StepGraphs:
             return None
         found = self._buckets.get(size)
         if found is None:
-            found = GraphBucket(size, like, kernel, self._capture_on(like.device))
+            if self._new_capture is None:
+                self._new_capture = self._captures_on(like.device)
+            found = GraphBucket(size, like, kernel, self._new_capture())
             self._buckets[size] = found
             if len(self._buckets) > self.max_buckets:
                 _finish(self._buckets)
@@ -147,12 +151,12 @@ class StepGraphs:
 
     # recorded steps cannot be copied: every copy of an encoder records its own
     def __getstate__(self) -> dict[str, object]:
-        names = ("max_buckets", "max_tokens", "_capture_on")
+        names = ("max_buckets", "max_tokens", "_captures_on")
         return {name: self.__dict__[name] for name in names}
 
     def __setstate__(self, state: dict[str, object]) -> None:
         self.__dict__.update(state)
-        self._forget()
+        self._start_anew()
 
 
 def _end(step: LayerStep, rows: PassingRows, taps: LayerTaps) -> LayerStep:

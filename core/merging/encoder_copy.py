@@ -51,7 +51,8 @@ def merged_encoder(encoder: Encoder, adapter: Adapter, name: str) -> Encoder:
             f"rounded to {encoder.precision}; load it in float32."
         )
     _check_linear(adapter, name, encoder.config.n_layers)
-    adapter = copy.deepcopy(adapter).eval()  # without dropout; the caller's stays in its mode
+    # without dropout, and where the encoder is; the caller's stays as it is
+    adapter = copy.deepcopy(adapter).eval().to(encoder.norm.weight.device)
     weights = {key: weight.detach().clone() for key, weight in encoder.state_dict().items()}
     for layer in range(encoder.config.n_layers):
         if adapter.taps(layer) == NO_TAPS:

@@ -11,7 +11,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 
@@ -56,6 +56,18 @@ class AdaptersThere:
         return self.table.find(name) if found is None else found
 
 
+class _Wanted(NamedTuple):
+    """An adapter in the host's memory, as it is now.
+
+    Attributes:
+        host: The adapter.
+        writes: How often it was written.
+    """
+
+    host: HostCopy
+    writes: tuple[int, ...]
+
+
 @dataclass(eq=False)
 class _Resident:
     """An adapter on the device.
@@ -82,9 +94,9 @@ class _Resident:
     leases: int = 0
     is_leaving: bool = False
 
-    def is_of(self, host: HostCopy) -> bool:
-        """Whether it is a copy of `host` as that is now."""
-        return self.host is host and self.writes == host.writes()
+    def is_of(self, wanted: _Wanted) -> bool:
+        """Whether it is a copy of that adapter, as that is."""
+        return self.host is wanted.host and self.writes == wanted.writes
 
 
 class AdapterPrefetch:
@@ -135,7 +147,7 @@ class AdapterPrefetch:
         with self._changed:
             lanes = self._place[1] if device is None else self._lanes(device)
             if lanes is not None:
-                self._host(name, adapter, lanes)
+                self._wanted(name, adapter, lanes)
 
     def start(self, names: Iterable[str], device: torch.device) -> None:
         """Begins to bring adapters over, as far as there is room beside those in use.
@@ -155,13 +167,13 @@ class AdapterPrefetch:
             there = [each for name, each in self._residents.items() if name in adapters]
             stays = sum(each.host.n_bytes for each in self._in_use.union(there))
             for name, adapter in adapters.items():
-                host = self._host(name, adapter, lanes)
+                wanted = self._wanted(name, adapter, lanes)
                 found = self._residents.get(name)
-                if found is None or not found.is_of(host):
-                    stays += host.n_bytes
+                if found is None or not found.is_of(wanted):
+                    stays += wanted.host.n_bytes
                     if stays > self.max_bytes:
                         return
-                self._brought(name, host, adapters, lanes)
+                self._brought(name, wanted, adapters, lanes)
 
     @contextmanager
     def leased(self, names: Iterable[str], device: torch.device) -> Iterator[AdapterTable]:
@@ -225,12 +237,14 @@ class AdapterPrefetch:
             self._place = device, self._lanes_on(device)
         return self._place[1]
 
-    def _host(self, name: str, adapter: Adapter, lanes: Lanes) -> HostCopy:
+    def _wanted(self, name: str, adapter: Adapter, lanes: Lanes) -> _Wanted:
         """An adapter in the host's memory; moved there unless it is."""
         found = self._hosts.get(name)
-        if found is None or found.adapter is not adapter or not found.is_valid():
+        writes = None if found is None or found.adapter is not adapter else found.writes()
+        if found is None or writes is None:
             found = self._hosts[name] = HostCopy(adapter, lanes.pinned)
-        return found
+            writes = found.writes() or ()
+        return _Wanted(found, writes)
 
     def _taken(self, adapters: Mapping[str, Adapter], lanes: Lanes) -> dict[str, _Resident]:
         """Leases adapters, all at once: waiting with some would block others that wait."""
@@ -241,54 +255,56 @@ class AdapterPrefetch:
                 "model.keep_adapters_on_device()."
             )
         while True:
-            hosts = {name: self._host(name, each, lanes) for name, each in adapters.items()}
-            needed = sum(host.n_bytes for host in hosts.values())
+            wanted = {name: self._wanted(name, each, lanes) for name, each in adapters.items()}
+            needed = sum(each.host.n_bytes for each in wanted.values())
             if needed > self.max_bytes:
                 raise ConfigError(
-                    f"the {len(hosts)} adapters of this call have {needed} bytes of weights, and "
+                    f"the {len(wanted)} adapters of this call have {needed} bytes of weights, and "
                     f"max_bytes is {self.max_bytes}; raise it, or name fewer in one call."
                 )
-            if needed + self._held_beside(hosts) <= self.max_bytes:
+            if needed + self._held_beside(wanted) <= self.max_bytes:
                 break
             self._changed.wait()
-        found = {name: self._brought(name, host, hosts, lanes) for name, host in hosts.items()}
-        for each in found.values():
-            each.leases += 1
+        found = {name: self._brought(name, each, wanted, lanes) for name, each in wanted.items()}
+        for resident in found.values():
+            resident.leases += 1
         self._in_use.update(found.values())
         return found
 
-    def _held_beside(self, hosts: Mapping[str, HostCopy]) -> int:
+    def _held_beside(self, wanted: Mapping[str, _Wanted]) -> int:
         """The bytes in use by other calls, without what these adapters can share with them."""
+        if not self._in_use:
+            return 0
         shared = {
-            each
-            for name, host in hosts.items()
-            if (each := self._residents.get(name)) is not None and each.is_of(host)
+            found
+            for name, each in wanted.items()
+            if (found := self._residents.get(name)) is not None and found.is_of(each)
         }
         return sum(each.host.n_bytes for each in self._in_use - shared)
 
     def _brought(
-        self, name: str, host: HostCopy, needed: Collection[str], lanes: Lanes
+        self, name: str, wanted: _Wanted, needed: Collection[str], lanes: Lanes
     ) -> _Resident:
         """An adapter on the device, or on its way there.
 
         Args:
             name: The adapter's.
-            host: The adapter.
+            wanted: The adapter.
             needed: Names of those that must not give way to it.
             lanes: Those of the device.
         """
         found = self._residents.get(name)
-        if found is not None and not found.is_of(host):
+        if found is not None and not found.is_of(wanted):
             self._drop(name)
             found = None
         if found is None:
-            found = self._residents[name] = self._copied(host, needed, lanes)
-            self.n_bytes += host.n_bytes
+            found = self._residents[name] = self._copied(wanted, needed, lanes)
+            self.n_bytes += wanted.host.n_bytes
         self._residents.move_to_end(name)
         return found
 
-    def _copied(self, host: HostCopy, needed: Collection[str], lanes: Lanes) -> _Resident:
-        writes = host.writes()  # before the copy: what is written meanwhile is copied next time
+    def _copied(self, wanted: _Wanted, needed: Collection[str], lanes: Lanes) -> _Resident:
+        host, writes = wanted  # seen before the copy: what is written meanwhile is copied next time
         old = self._given_way(host, needed)
         if old is None:
             with torch.inference_mode(mode=False):

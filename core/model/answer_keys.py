@@ -23,12 +23,20 @@ __all__ = ["AnswerContext", "AnswerKeys", "encoder_context"]
 
 
 def encoder_context(encoder: Encoder, digests: PartDigests) -> bytes:
-    """The digest of what hidden states follow from beside their rows.
+    """The digest of what hidden states follow from beside their rows, and of who may read them.
+
+    On a GPU these are calls of one stream: on another, they might not be there yet.
 
     Args:
         encoder: It is part of that, with where and how it computes.
         digests: What it is.
     """
+    device = encoder.norm.weight.device
+    stream = torch.cuda.current_stream(device).cuda_stream if device.type == "cuda" else 0
+    return digest_of(_computing(encoder, digests), str(stream))
+
+
+def _computing(encoder: Encoder, digests: PartDigests) -> bytes:
     device = encoder.norm.weight.device
     is_cast = torch.is_autocast_enabled(device.type)
     cast = str(torch.get_autocast_dtype(device.type)) if is_cast else ""
@@ -68,7 +76,7 @@ class AnswerKeys:
         """
         model = self._model
         own = digest_of(
-            encoder_context(model.encoder, self._digests),
+            _computing(model.encoder, self._digests),
             self._digests.of_tokenizer(model.tokenizer),
         )
         return [self._context(own, question) for question in questions]

@@ -108,7 +108,7 @@ class CudaLanes:
     @staticmethod
     def _event(stream: torch.cuda.Stream) -> Event:
         event = torch.cuda.Event()  # type: ignore[no-untyped-call]
-        event.record(stream)  # type: ignore[no-untyped-call]
+        event.record(stream)
         return event
 
 

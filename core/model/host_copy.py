@@ -84,19 +84,14 @@ class HostCopy:
         """The size of the piece."""
         return len(self.flat)
 
-    def is_valid(self) -> bool:
-        """Whether all weights of the adapter are still those in the piece."""
-        return all(
-            owner.get(name) is tensor and tensor.data_ptr() == place
-            for owner, name, tensor, place in self._weights
-        )
-
-    def writes(self) -> tuple[int, ...]:
-        """How often each weight was written so far."""
-        return tuple(
-            0 if tensor.is_inference() else tensor._version  # noqa: SLF001 - torch tells it nowhere else
-            for _, _, tensor, _ in self._weights
-        )
+    def writes(self) -> tuple[int, ...] | None:
+        """How often each weight was written so far; None where one is no longer in the piece."""
+        found = []
+        for owner, name, tensor, place in self._weights:
+            if owner.get(name) is not tensor or tensor.data_ptr() != place:
+                return None
+            found.append(_writes(tensor))
+        return tuple(found)
 
     def twin(self, flat: Tensor) -> Adapter:
         """A copy of the adapter that reads its weights from another piece, and learns nothing.
@@ -131,3 +126,10 @@ def _spans(tensors: list[Tensor]) -> tuple[tuple[_Span, ...], int]:
         spans.append(_Span(start, tensor.dtype, tensor.shape))
         start += -(-tensor.nbytes // _ALIGNED) * _ALIGNED
     return tuple(spans), start
+
+
+def _writes(tensor: Tensor) -> int:
+    try:
+        return tensor._version  # noqa: SLF001 - torch tells it nowhere else
+    except RuntimeError:  # of one made in inference mode nothing is counted
+        return 0

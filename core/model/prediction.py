@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import chain
+from itertools import chain, zip_longest
 from typing import Final
 
 import torch
@@ -17,10 +17,22 @@ from polyhead.model.checked_heads import decoded_by
 from polyhead.model.task import Task
 from polyhead.routing import token_batches
 
-__all__ = ["BATCH_TOKENS", "HeadCall", "Question", "answer", "answers_at", "as_list"]
+__all__ = [
+    "BATCH_TOKENS",
+    "GPU_BATCH_TOKENS",
+    "Computing",
+    "HeadCall",
+    "Question",
+    "answer",
+    "answers_at",
+    "as_list",
+]
 
 BATCH_TOKENS: Final = 2048
 """Most tokens computed at once: enough for full speed, small enough to stay in the CPU's caches."""
+
+GPU_BATCH_TOKENS: Final = 16384
+"""The same on a GPU, which computes many tokens in the time that it takes to start its kernels."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +77,22 @@ class Question:
 Compute = Callable[[Sequence[HeadCall]], list[HeadOutput]]
 
 
+@dataclass(frozen=True)
+class Computing:
+    """How batches are computed.
+
+    Attributes:
+        compute: Runs the calls of one batch through the model; on a GPU, it may return before they
+            are done.
+        prefetch: Is told the adapters of the batch that comes next, while this one is computed.
+        batch_tokens: Most tokens of a batch.
+    """
+
+    compute: Compute
+    prefetch: Callable[[Iterable[AdapterSetup]], None]
+    batch_tokens: int = BATCH_TOKENS
+
+
 def as_list(texts: object) -> list[object]:
     """`texts` as a list of examples; a single text, pair, mapping or example is a list of one.
 
@@ -82,7 +110,7 @@ def as_list(texts: object) -> list[object]:
         ) from None
 
 
-def answer(questions: Sequence[Question], compute: Compute) -> list[list[Prediction]]:
+def answer(questions: Sequence[Question], computing: Computing) -> list[list[Prediction]]:
     """Every task's answers, a list a task, in the order of the examples.
 
     Examples of several tasks that read the same rows are computed together, so that the work they
@@ -90,30 +118,34 @@ def answer(questions: Sequence[Question], compute: Compute) -> list[list[Predict
 
     Args:
         questions: The tasks and their encoded examples.
-        compute: Runs the calls of one batch through the model.
+        computing: How batches are computed.
     """
-    answers = answers_at([range(len(each.encoded)) for each in questions], questions, compute)
+    answers = answers_at([range(len(each.encoded)) for each in questions], questions, computing)
     return [[found[place] for place in range(len(found))] for found in answers]
 
 
 def answers_at(
-    places: Sequence[Sequence[int]], questions: Sequence[Question], compute: Compute
+    places: Sequence[Sequence[int]], questions: Sequence[Question], computing: Computing
 ) -> list[dict[int, Prediction]]:
     """The answers to some of the examples, by their places.
 
     Args:
         places: For each question those that are asked for.
         questions: As in `answer`.
-        compute: Likewise.
+        computing: Likewise.
     """
-    shared = _shared_examples(places, questions)
+    shared = _shared_examples(places, questions, computing.batch_tokens)
     answers: list[dict[int, Prediction]] = [{} for _ in questions]
-    for numbers in token_batches([each.n_tokens for each in shared], BATCH_TOKENS):
+    batches = []
+    for numbers in token_batches([each.n_tokens for each in shared], computing.batch_tokens):
         batch: dict[int, list[int]] = {}
         for number in numbers:
             for question, place in shared[number].asked:
                 batch.setdefault(question, []).append(place)
-        _answer_batch(questions, batch, compute, answers)
+        batches.append(batch)
+    for batch, following in zip_longest(batches, batches[1:]):
+        ahead = [questions[number].task.adapter for number in following or ()]
+        _answer_batch(questions, batch, computing, ahead, answers)
     return answers
 
 
@@ -131,7 +163,7 @@ class _SharedExample:
 
 
 def _shared_examples(
-    places: Sequence[Sequence[int]], questions: Sequence[Question]
+    places: Sequence[Sequence[int]], questions: Sequence[Question], batch_tokens: int
 ) -> list[_SharedExample]:
     """The examples at some places; those under more adapters than fit a batch are cut."""
     asked: dict[Hashable, dict[AdapterSetup, list[tuple[int, int]]]] = {}
@@ -145,7 +177,7 @@ def _shared_examples(
     for of_adapter in asked.values():
         number, place = next(iter(of_adapter.values()))[0]
         n_tokens = questions[number].encoded[place].n_tokens
-        most = max(1, BATCH_TOKENS // max(1, n_tokens))
+        most = max(1, batch_tokens // max(1, n_tokens))
         groups = list(of_adapter.values())
         for start in range(0, len(groups), most):
             part = groups[start : start + most]
@@ -156,7 +188,8 @@ def _shared_examples(
 def _answer_batch(
     questions: Sequence[Question],
     batch: Mapping[int, Sequence[int]],
-    compute: Compute,
+    computing: Computing,
+    ahead: Sequence[AdapterSetup],
     answers: Sequence[dict[int, Prediction]],
 ) -> None:
     """Computes some examples together.
@@ -164,7 +197,8 @@ def _answer_batch(
     Args:
         questions: All of them.
         batch: For the number of a question the places of its examples.
-        compute: Runs the calls through the model.
+        computing: How they are computed.
+        ahead: The adapters of the batch that comes next.
         answers: Where the answers are put, by question and place.
     """
     chosen = {
@@ -173,7 +207,8 @@ def _answer_batch(
     }
     calls = [HeadCall.of(questions[number].task, encoded) for number, encoded in chosen.items()]
     with torch.inference_mode():
-        outputs = compute(calls)
+        outputs = computing.compute(calls)
+    computing.prefetch(ahead)  # before the answers are read, which waits for them
     for (number, encoded), output in zip(chosen.items(), outputs, strict=True):
         places = batch[number]
         try:

@@ -41,7 +41,16 @@ from polyhead.model.loading import find_checkpoint
 from polyhead.model.output import ModelOutput
 from polyhead.model.padded import EncodedBatch, PaddedBatch, packed_batch
 from polyhead.model.per_row import PerRow, SetupPerRow, names_per_row, setups_per_row
-from polyhead.model.prediction import HeadCall, Question, answer, answers_at, as_list
+from polyhead.model.prediction import (
+    BATCH_TOKENS,
+    GPU_BATCH_TOKENS,
+    Computing,
+    HeadCall,
+    Question,
+    answer,
+    answers_at,
+    as_list,
+)
 from polyhead.model.prefixed_pass import PrefixedPass
 from polyhead.model.reading import Reading
 from polyhead.model.task import Task
@@ -335,17 +344,21 @@ class DistilBertModelWithHeads(DocumentedModel, CachingModel, HostedAdaptersMode
             questions: The tasks and their encoded examples.
             private: As `predict` takes it.
         """
-        compute = partial(self.compute, private=private)
+        computing = Computing(
+            partial(self.compute, private=private),
+            self.prefetch_adapters,
+            GPU_BATCH_TOKENS if self.device.type == "cuda" else BATCH_TOKENS,
+        )
         cache = None if private else self._usable(self.result_cache)
         if cache is None:
-            answers = answer(questions, compute)
+            answers = answer(questions, computing)
         else:
             answers = cached_answers(
                 questions,
                 AnswerKeys(self, cache.digests),
                 cache,
                 [question.task.name in self.private_tasks for question in questions],
-                partial(answers_at, questions=questions, compute=compute),
+                partial(answers_at, questions=questions, computing=computing),
             )
         return {
             question.task.name: found for question, found in zip(questions, answers, strict=True)

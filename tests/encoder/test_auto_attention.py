@@ -1,14 +1,16 @@
 """Attention is computed by the flash kernel where it can be, as each call is."""
 
 import sys
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 
 import pytest
 import torch
 
 from polyhead.batch import Packing
-from polyhead.encoder import auto_attention, varlen_attention
+from polyhead.encoder import Encoder, auto_attention, varlen_attention
+from polyhead.encoder.attention import DenseAttention
 from polyhead.encoder.auto_attention import AutoAttention
+from polyhead.encoder.eager_attention import EagerAttention
 from polyhead.encoder.varlen_attention import fitting_kernel
 
 CPU, CUDA = torch.device("cpu"), torch.device("cuda", 0)
@@ -42,6 +44,27 @@ def test_the_tensors_of_each_call_decide(flash):
 
 def test_dropout_is_computed_without_it(flash):
     assert (attended(torch.bfloat16, dropout=0.5) == 0).all()
+
+
+@pytest.mark.parametrize(
+    ("chosen", "device", "expected"),
+    [
+        (None, CUDA, AutoAttention),
+        ("sdpa", CUDA, DenseAttention),
+        ("eager", CUDA, EagerAttention),
+        (None, CPU, DenseAttention),
+    ],
+)
+def test_an_encoder_on_a_gpu_leaves_the_choice_to_each_call(chosen, device, expected):
+    own = SimpleNamespace(
+        training=False,
+        config=SimpleNamespace(attention_dropout=0.1, attn_implementation=chosen),
+        norm=SimpleNamespace(weight=SimpleNamespace(device=device)),
+        layers=[None],
+        _kernel=None,
+    )
+    attends = Encoder._attends(own, Packing((2, 2)), head_mask=None, maps=None)
+    assert type(attends(0)) is expected
 
 
 @pytest.fixture

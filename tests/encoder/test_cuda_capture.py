@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from polyhead.encoder import cuda_capture
-from polyhead.encoder.cuda_capture import CudaCapture, StreamTurns
+from polyhead.encoder.cuda_capture import CudaCaptures, StreamTurns
 
 CUDA = torch.device("cuda", 1)
 
@@ -39,7 +39,7 @@ def gpu(monkeypatch):
         return entered(f"graph of pool {pool}")
 
     cuda = torch.cuda
-    monkeypatch.setattr(cuda, "Stream", lambda device: own)
+    monkeypatch.setattr(cuda, "Stream", lambda device: gpu.log.append("new stream") or own)
     monkeypatch.setattr(cuda, "graph_pool_handle", lambda: next(gpu.pools))
     monkeypatch.setattr(cuda, "current_stream", lambda device: gpu.stream)
     monkeypatch.setattr(cuda, "stream", lambda stream: entered(stream.name))
@@ -52,7 +52,7 @@ def gpu(monkeypatch):
 
 
 def test_a_function_is_warmed_up_beside_and_recorded_once(gpu):
-    capture = CudaCapture(CUDA)
+    capture = CudaCaptures(CUDA)()
 
     def compute(values):
         gpu.log.append("compute")
@@ -63,6 +63,7 @@ def test_a_function_is_warmed_up_beside_and_recorded_once(gpu):
     with torch.inference_mode():
         replay = capture(compute, (torch.zeros(2),))
     assert gpu.log == [
+        "new stream",
         "own waits for current",
         "enter own",
         *["compute"] * 3,
@@ -80,15 +81,17 @@ def test_a_function_is_warmed_up_beside_and_recorded_once(gpu):
 
 
 def test_what_one_records_shares_memory_and_no_other_does(gpu):
-    one, other = CudaCapture(CUDA), CudaCapture(CUDA)
+    captures = CudaCaptures(CUDA)
+    one, other = captures(), captures()
     for capture in (one, one, other):
         capture(lambda: (), ())
     entered = [line for line in gpu.log if line.startswith("enter graph")]
     assert [line[-1] for line in entered] == ["A", "A", "B"]
+    assert gpu.log.count("new stream") == 1
 
 
 def test_a_function_that_fails_leaves_the_next_one_free_to_be_recorded(gpu):
-    capture = CudaCapture(CUDA)
+    capture = CudaCaptures(CUDA)()
 
     def fail():
         raise RuntimeError("out of memory")

@@ -4,9 +4,15 @@ import pytest
 import torch
 
 from polyhead.errors import ConfigError, InputError, UnknownTaskError
-from polyhead.heads import ClassificationPrediction
+from polyhead.heads import ClassificationHead, ClassificationPrediction
 from polyhead.heads.text_example import TextExample
-from polyhead.model import BATCH_TOKENS, DistilBertModelWithHeads, HeadCall
+from polyhead.model import (
+    BATCH_TOKENS,
+    DistilBertModelWithHeads,
+    HeadCall,
+    prediction,
+    with_heads,
+)
 from polyhead.tokenizer import TextSettings
 
 LONG = "word " * 100_000
@@ -121,6 +127,41 @@ def test_many_texts_go_in_batches_of_bounded_size(model, passes):
         assert found[number]["mood"].probabilities == pytest.approx(
             probabilities(model, text, "mood"), abs=1e-5
         )
+
+
+def test_adapters_of_the_next_batch_are_fetched_before_answers_are_read(model, monkeypatch):
+    done = []
+
+    def compute(calls):
+        done.append(sorted(call.head for call in calls))
+        return model.compute(calls)
+
+    decode = ClassificationHead.decode
+
+    def decoded(head, output, encoded):
+        done.append("read")
+        return decode(head, output, encoded)
+
+    monkeypatch.setattr(ClassificationHead, "decode", decoded)
+    questions = model.questions({"mood": ["the cat sat on the mat"], "topic": ["a dog ran"]})
+    prediction.answer(
+        questions, prediction.Computing(compute, lambda setups: done.append(tuple(setups)), 8)
+    )
+    assert done == [["mood"], ("topic",), "read", ["topic"], (), "read"]
+
+
+@pytest.mark.parametrize(
+    ("device", "expected"), [("cpu", BATCH_TOKENS), ("cuda", prediction.GPU_BATCH_TOKENS)]
+)
+def test_batches_are_larger_on_a_gpu(model, monkeypatch, device, expected):
+    seen = []
+    monkeypatch.setattr(
+        with_heads, "answer", lambda _, computing: [seen.append(computing.batch_tokens)]
+    )
+    questions = model.questions({"mood": ["a cat"]})
+    monkeypatch.setattr(type(model), "device", torch.device(device))
+    model.answer(questions)
+    assert seen == [expected]
 
 
 @pytest.mark.parametrize(
