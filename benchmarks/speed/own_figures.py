@@ -13,8 +13,9 @@ import torch
 
 import polyhead as ph
 from benchmarks.speed.answering import Prepared, Rows, Spec
-from benchmarks.speed.bare_products import BareProducts
 from polyhead.bench import GemmSweep
+from polyhead.bench.bare_products import BareProducts
+from polyhead.bench.kernels import kernels
 from polyhead.model import HeadCall
 
 HEAD = ph.ClassificationHeadConfig(labels=("negative", "positive"))
@@ -94,8 +95,10 @@ def gemm_peak(spec: Spec, rows: Rows) -> Prepared:
 
 def bare_products(spec: Spec, rows: Rows) -> Prepared:
     """All linear layers' products for the tokens of the one row, by one kernel."""
-    products = BareProducts(shape(), getattr(torch, spec["dtype"]), len(rows[0]))
-    return Prepared(lambda: products(spec["kernel"]))
+    dtype = getattr(torch, spec["dtype"])
+    by_name = {kernel.name: kernel for kernel in kernels(dtype)}
+    compute = BareProducts(shape(), dtype).by(by_name[spec["kernel"]], len(rows[0]))
+    return Prepared(torch.inference_mode()(compute))
 
 
 def matrix_rate(spec: Spec, rows: Rows) -> Prepared:

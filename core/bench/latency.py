@@ -10,10 +10,9 @@ from typing import Final
 
 import torch
 
-from polyhead.bench.kernels import Kernel, kernels, layer_sizes, operand
+from polyhead.bench.bare_products import BareProducts
 from polyhead.bench.timing import p95, seconds_of
 from polyhead.bench.workload import rows
-from polyhead.contracts import EncoderShape
 from polyhead.model import DistilBertModelWithHeads, HeadCall
 
 __all__ = ["LENGTHS", "Latency", "LatencyRounds"]
@@ -91,38 +90,6 @@ class LatencyRounds:
     def results(self) -> tuple[Latency, ...]:
         """The medians of all rounds so far, the shortest text first."""
         return tuple(text.result() for text in self._texts)
-
-
-class BareProducts:
-    """All linear layers of an encoder, each with weights of its own, and nothing else."""
-
-    def __init__(self, shape: EncoderShape, dtype: torch.dtype) -> None:
-        self._dtype = dtype
-        # each layer its own: together they are too large for the caches, as an encoder's are
-        self._weights = [
-            operand(n_out, n_in, dtype)
-            for _ in range(shape.n_layers)
-            for n_in, n_out in layer_sizes(shape)
-        ]
-
-    def seconds(self, n_tokens: int, n_calls: int) -> dict[str, list[float]]:
-        """By each kernel, how long the products of that many tokens take, several times."""
-        return {
-            kernel.name: self._seconds_by(kernel, n_tokens, n_calls)
-            for kernel in kernels(self._dtype)
-        }
-
-    def _seconds_by(self, kernel: Kernel, n_tokens: int, n_calls: int) -> list[float]:
-        widths = {w.shape[1] for w in self._weights}
-        inputs = {width: kernel.read(operand(n_tokens, width, self._dtype)) for width in widths}
-        products = [(kernel.prepared(w, n_tokens), inputs[w.shape[1]]) for w in self._weights]
-
-        def compute() -> None:
-            for multiply, inputs_NI in products:
-                multiply(inputs_NI)
-
-        compute()
-        return [seconds_of(compute) for _ in range(n_calls)]
 
 
 @dataclass

@@ -4,8 +4,9 @@ import pytest
 import torch
 
 from polyhead.bench import flops_per_token
+from polyhead.bench.bare_products import BareProducts
 from polyhead.bench.kernels import kernels
-from polyhead.bench.latency import BareProducts, LatencyRounds
+from polyhead.bench.latency import LatencyRounds
 from polyhead.bench.residents import Residents
 
 
@@ -19,12 +20,9 @@ def single(tiny_model, two_labels):
 def test_median_and_p95_stand_beside_the_products(single, times):
     n_kernels = len(kernels(torch.float32))
     n_calls = 1024 // 60, 1024 // 100
-    seconds = []
-    for n in n_calls:
-        seconds += [*([2.0] * (n - 1)), 8.0]
-        for number in range(n_kernels):
-            seconds += [1.0 + n_kernels - number] * n
-    times("latency", seconds)
+    times("latency", [s for n in n_calls for s in (*([2.0] * (n - 1)), 8.0)])
+    by_kernel = [1.0 + n_kernels - number for number in range(n_kernels)]
+    times("bare_products", [s for n in n_calls for s in by_kernel for _ in range(n)])
     single.round()
     short, long = single.results()  # the model takes 128 tokens
     assert (short.n_tokens, short.n_calls, long.n_tokens, long.n_calls) == (60, 17, 100, 10)
