@@ -1,6 +1,7 @@
 """Checkpoints as transformers writes them, with weights that leave no term at zero."""
 
 import json
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -25,6 +26,27 @@ BERT = {
     "intermediate_size": 48,
     "num_hidden_layers": 2,
 }
+
+
+@pytest.fixture
+def at_once() -> Callable[[Callable[[], object]], list[object]]:
+    """Calls something from eight threads that start together, five times each."""
+
+    def called(call: Callable[[], object]) -> list[object]:
+        start, found = threading.Barrier(8), []
+
+        def run() -> None:
+            start.wait()
+            found.extend(call() for _ in range(5))
+
+        threads = [threading.Thread(target=run) for _ in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        return found
+
+    return called
 
 
 @pytest.fixture(scope="session")

@@ -2,7 +2,6 @@
 
 import copy
 import pickle
-import threading
 
 import pytest
 import torch
@@ -184,19 +183,9 @@ def test_the_linear_layer_it_is_made_of_stays_as_it_is():
     assert torch.equal(given.bias, untouched.bias)
 
 
-def test_many_threads_may_compute_at_once_the_first_time():
+def test_many_threads_may_compute_at_once_the_first_time(at_once):
     layer, inputs = Bfloat16Linear(linear(128, 256)), torch.randn(16, 128)
-    start, found = threading.Barrier(8), []
-
-    def compute():
-        start.wait()
-        found.extend(layer(inputs) for _ in range(5))
-
-    threads = [threading.Thread(target=compute) for _ in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    found = at_once(lambda: layer(inputs))
     assert len(found) == 40
     for outputs in found:
         torch.testing.assert_close(outputs, layer(inputs), **ROUNDED)

@@ -3,7 +3,6 @@
 import copy
 import io
 import pickle
-import threading
 
 import pytest
 import torch
@@ -302,20 +301,10 @@ def test_what_is_prepared_is_not_saved():
     assert list(layer.state_dict()) == ["weight", "bias"]
 
 
-def test_many_threads_may_compute_at_once_the_first_time():
+def test_many_threads_may_compute_at_once_the_first_time(at_once):
     layer, inputs = frozen(128, 256), torch.randn(16, 128)
     expected = plain(layer, inputs)
-    start, found = threading.Barrier(8), []
-
-    def compute():
-        start.wait()
-        found.extend(layer(inputs) for _ in range(5))
-
-    threads = [threading.Thread(target=compute) for _ in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    found = at_once(lambda: layer(inputs))
     assert len(found) == 40
     for outputs in found:
         torch.testing.assert_close(outputs, expected, **NEAR)

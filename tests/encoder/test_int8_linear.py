@@ -5,7 +5,6 @@ import pickle
 import platform
 import subprocess
 import sys
-import threading
 
 import pytest
 import torch
@@ -322,19 +321,9 @@ def test_what_is_prepared_is_not_saved():
     assert sum(kept.nbytes for kept in layer.state_dict().values()) == 384 * 384 + 2 * 4 * 384
 
 
-def test_many_threads_may_compute_at_once_the_first_time():
+def test_many_threads_may_compute_at_once_the_first_time(at_once):
     layer, inputs = Int8Linear(linear(128, 256)), torch.randn(16, 128)
-    start, found = threading.Barrier(8), []
-
-    def compute():
-        start.wait()
-        found.extend(layer(inputs) for _ in range(5))
-
-    threads = [threading.Thread(target=compute) for _ in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    found = at_once(lambda: layer(inputs))
     assert len(found) == 40
     for outputs in found:
         torch.testing.assert_close(outputs, layer(inputs), **EXACT)
