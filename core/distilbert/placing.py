@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 import torch
 
+from polyhead.encoder import device_named
 from polyhead.errors import ConfigError, shown
 
 __all__ = ["DeviceMap", "device_of", "dtype_of"]
@@ -34,18 +35,7 @@ def device_of(device_map: DeviceMap | None) -> torch.device:
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     if isinstance(device_map, int):
         device_map = f"cuda:{device_map}"
-    try:
-        device = torch.device("cpu" if device_map is None else device_map)
-    except (RuntimeError, TypeError):
-        raise ConfigError(
-            f"{shown(device_map)} is no device; give 'auto', 'cpu', 'cuda' or 'cuda:1'."
-        ) from None
-    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
-        raise ConfigError(
-            f"torch sees {torch.cuda.device_count()} CUDA devices here, so there is no "
-            f"{str(device)!r}; 'auto' takes what there is."
-        )
-    return device
+    return device_named(device_map, has_auto=True)
 
 
 def dtype_of(dtype: str | torch.dtype | None, of_checkpoint: torch.dtype | None) -> torch.dtype:
