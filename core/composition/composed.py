@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from typing import Protocol
 
 from polyhead.composition.averaged import averaged
@@ -43,6 +43,11 @@ class AdapterTable(Protocol):
 
 class Acting(Protocol):
     """What acts on some rows: an adapter, or several put together."""
+
+    @property
+    def sort(self) -> Hashable:
+        """Equal for what is put side by side in a batch, to be run together."""
+        ...
 
     def taps(self, layer: int) -> LayerTaps:
         """Where it acts in `layer`, counted from 0."""
@@ -107,6 +112,8 @@ def check_taps(found: Acting, n_layers: int) -> None:
 
 class _Several:
     """Several that act, put together site by site."""
+
+    sort = "several"
 
     def __init__(
         self,

@@ -262,7 +262,7 @@ class Encoder(nn.Module):
             if keep_layers:
                 rows.keep(hidden)
         leave: Callable[[Tensor], Tensor] = _same
-        leaving_tap = leaving_tap or embeddings_tap
+        leaving_tap = embeddings_tap if leaving_tap is None else leaving_tap
         if leaving_tap is not None:
             leave = partial(_left, leaving_tap, rows.packing)
         if maps is not None and packing != packed.packing:

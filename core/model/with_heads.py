@@ -10,13 +10,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import cache as cached
 from functools import partial
 from pathlib import Path
-from typing import Any, Self, TypeVar, overload
+from typing import Any, Self, overload
 
 import torch
 from torch import Tensor
 
 from polyhead.batch import Row
-from polyhead.composition import AdapterSetup, AdapterTable, acting_on_rows
+from polyhead.composition import Acting, AdapterSetup, AdapterTable, acting_on_rows
 from polyhead.contracts import Adapter, Example, Head, HeadOutput, Prediction
 from polyhead.encoder import (
     DistilBertConfig,
@@ -60,8 +60,6 @@ from polyhead.routing import Entry, Plan, Route, entry_of
 from polyhead.tokenizer import Tokenizer
 
 __all__ = ["DistilBertModelWithHeads"]
-
-ModelT = TypeVar("ModelT", bound="DistilBertModelWithHeads")
 
 
 class DistilBertModelWithHeads(DocumentedModel, CachingModel, HostedAdaptersModel):
@@ -110,7 +108,7 @@ class DistilBertModelWithHeads(DocumentedModel, CachingModel, HostedAdaptersMode
         encoder = load_encoder(folder)
         has_tokenizer = any((folder / file).is_file() for file in ("tokenizer.json", "vocab.txt"))
         tokenizer = Tokenizer.from_folder(folder) if has_tokenizer else None
-        return _placed(cls(encoder, tokenizer, str(name)), precision, place)
+        return cls._on(place, precision, encoder, tokenizer, str(name))
 
     @classmethod
     def from_config(
@@ -134,7 +132,22 @@ class DistilBertModelWithHeads(DocumentedModel, CachingModel, HostedAdaptersMode
         """
         place = device_named(device)
         check_precision(precision, place)
-        return _placed(cls(Encoder(config), tokenizer, "random"), precision, place)
+        return cls._on(place, precision, Encoder(config), tokenizer, "random")
+
+    @classmethod
+    def _on(
+        cls,
+        device: torch.device,
+        precision: Precision,
+        encoder: Encoder,
+        tokenizer: Tokenizer | None,
+        name: str,
+    ) -> Self:
+        """A model on a device, in a precision that goes with it."""
+        if device.type == "cpu":
+            encoder.reduce(precision)  # first: a model digests all weights that it is given
+            return cls(encoder, tokenizer, name)
+        return cls(encoder, tokenizer, name).to(device, getattr(torch, precision))
 
     def forward(
         self,
@@ -419,21 +432,7 @@ class DistilBertModelWithHeads(DocumentedModel, CachingModel, HostedAdaptersMode
         embeddings = self.encoder.word_embeddings.weight
         options["keep_layers"] = keep_layers or bool(sides) or cache is not None
 
-        def encode(
-            plan: Plan, depth: int, start: tuple[int, Tensor] | None = None
-        ) -> EncoderOutput:
-            packed, route = packed_batch(plan, embeds, embeddings), Route(plan, found)
-            output: EncoderOutput = self.encoder(
-                packed,
-                route,
-                embeddings_tap=route.embeddings,
-                leaving_tap=route.leaving,
-                forks=route.forks,
-                depth=depth,
-                start=start,
-                **options,
-            )
-            return output
+        encode = partial(self._run, found, options, embeds=embeds)
 
         @cached
         def entry(setup: AdapterSetup) -> Entry | None:
@@ -443,7 +442,7 @@ class DistilBertModelWithHeads(DocumentedModel, CachingModel, HostedAdaptersMode
         plan_of = partial(
             Plan.of,
             entry=entry if parts else None,
-            sort=lambda setup: getattr(found[setup], "sort", type(found[setup])),
+            sort=lambda setup: found[setup].sort,
         )
         is_plain = parts and not options["keep_layers"] and options.get("head_mask") is None
         prefixes = self._usable_prefixes(depth) if is_plain else None
@@ -456,6 +455,39 @@ class DistilBertModelWithHeads(DocumentedModel, CachingModel, HostedAdaptersMode
             output = encode(plan, depth) if cache is None else cache.output(plan, depth, encode)
         inverses = Route(plan, found).inverses
         return EncoderPass(plan, output, row_adapters, sides, embeddings, inverses)
+
+    def _run(
+        self,
+        found: Mapping[AdapterSetup, Acting],
+        options: Mapping[str, Any],
+        plan: Plan,
+        depth: int,
+        start: tuple[int, Tensor] | None = None,
+        *,
+        embeds: Tensor | None,
+    ) -> EncoderOutput:
+        """Runs a plan's rows, under what acts on them, through the encoder.
+
+        Args:
+            found: What acts on the rows of each setup.
+            options: Further arguments of `Encoder.forward`.
+            plan: The rows.
+            depth: How many layers are computed.
+            start: As `Encoder.forward` takes it.
+            embeds: In place of word embeddings, or None.
+        """
+        route = Route(plan, found)
+        output: EncoderOutput = self.encoder(
+            packed_batch(plan, embeds, self.encoder.word_embeddings.weight),
+            route,
+            embeddings_tap=route.embeddings,
+            leaving_tap=route.leaving,
+            forks=route.forks,
+            depth=depth,
+            start=start,
+            **options,
+        )
+        return output
 
     def _penalties(self, setups: Iterable[AdapterSetup]) -> tuple[Tensor, ...]:
         """What the adapters of some rows add to the loss, each once."""
@@ -476,14 +508,6 @@ class DistilBertModelWithHeads(DocumentedModel, CachingModel, HostedAdaptersMode
         examples = [_parsed(head, value, number) for number, value in enumerate(values)]
         own = tokenizer.with_settings(task.text)
         return Question(task, head, encoded_by(head, examples, own))
-
-
-def _placed(model: ModelT, precision: Precision, device: torch.device) -> ModelT:
-    """The model on a device, in a precision that was checked."""
-    if device.type != "cpu":
-        return model.to(device, getattr(torch, precision))
-    model.encoder.reduce(precision)
-    return model
 
 
 def _parsed(head: Head, value: object, number: int) -> Example:
