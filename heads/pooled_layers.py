@@ -78,6 +78,11 @@ class PooledHead(Head):
             if module.bias is not None:
                 init.zeros_(module.bias)
 
+    @property
+    def reads_first_only(self) -> bool:
+        """See the base class."""
+        return self.config.pooling == "cls" and not self.keeps_layers
+
     def forward(self, hidden: Hidden) -> Tensor:
         """What the last layer gives. Shape: (B, K)."""
         config = self.config

@@ -78,6 +78,11 @@ class BottleneckAdapter(Adapter):
         """The invertible adapter, where it has one."""
         return self.invertible
 
+    @property
+    def is_per_token(self) -> bool:
+        """See the base class: a gate reads the whole row."""
+        return not self.config.use_gating
+
     def taps(self, layer: int) -> LayerTaps:
         """The bottlenecks of `layer`."""
         return self._taps[layer]

@@ -54,6 +54,11 @@ class FusionAdapter(FusingAdapter):
             for site in config.sites:
                 self._sites(site)[str(layer)] = FusionSite(config, shape.width)
 
+    @property
+    def is_per_token(self) -> bool:
+        """See the base class: what it fuses is asked besides."""
+        return True
+
     def taps_over(self, layer: int, parts: Sequence[LayerTaps]) -> LayerTaps:
         """The attention over what `parts` do in `layer`.
 

@@ -89,6 +89,11 @@ class Ia3Adapter(Adapter):
         group.get_submodule(site).add_module(str(layer), scale)
         self._scales.setdefault((layer, site), []).append(scale)
 
+    @property
+    def is_per_token(self) -> bool:
+        """See the base class: a gate reads the whole row."""
+        return not self.config.use_gating
+
     def taps(self, layer: int) -> LayerTaps:
         """The factors of `layer`."""
         return self._taps[layer]

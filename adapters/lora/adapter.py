@@ -67,6 +67,11 @@ class LoraAdapter(Adapter):
         self.get_submodule(site).add_module(str(layer), part)
         return part
 
+    @property
+    def is_per_token(self) -> bool:
+        """See the base class: a gate reads the whole row."""
+        return not self.config.use_gating
+
     def taps(self, layer: int) -> LayerTaps:
         """The changes of `layer`."""
         return self._taps[layer]

@@ -58,6 +58,11 @@ class PrefixAdapter(Adapter):
             taps[layer] = LayerTaps(prefix=PrefixTap(site, self.trunk))
         self._taps = tuple(taps)
 
+    @property
+    def is_per_token(self) -> bool:
+        """See the base class: it acts in the attention alone."""
+        return True
+
     def taps(self, layer: int) -> LayerTaps:
         """The prefix of `layer`."""
         return self._taps[layer]

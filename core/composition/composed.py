@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from functools import partial
 from typing import Protocol
 
 from polyhead.composition.averaged import averaged
@@ -49,6 +50,11 @@ class Acting(Protocol):
         """Equal for what is put side by side in a batch, to be run together."""
         ...
 
+    @property
+    def is_per_token(self) -> bool:
+        """Whether what it makes of a token behind the attention follows from that token alone."""
+        ...
+
     def taps(self, layer: int) -> LayerTaps:
         """Where it acts in `layer`, counted from 0."""
         ...
@@ -80,7 +86,8 @@ def acting(setup: AdapterSetup, adapters: AdapterTable) -> Acting | None:
         case Average(weights=weights):
             return _Several(children, lambda taps: averaged(taps, weights), _none_of(setup))
         case Split(splits=splits):
-            return _Several(children, lambda taps: split(taps, splits), _none_of(setup))
+            parts = partial(split, splits=splits)  # which knows a part by its place in the row
+            return _Several(children, parts, _none_of(setup), is_per_token=False)
         case Fuse():
             fusion: FusingAdapter = adapters.find(fusion_of(setup, adapters))  # type: ignore[assignment]
             return _Fused(fusion, children, _none_of(setup))
@@ -120,9 +127,12 @@ class _Several:
         children: Sequence[Acting],
         join: Callable[[Sequence[LayerTaps]], LayerTaps],
         join_embeddings: Callable[[Sequence[EmbeddingsTap | None]], EmbeddingsTap | None],
+        *,
+        is_per_token: bool = True,
     ) -> None:
         self._children = children
         self._join = join
+        self.is_per_token = is_per_token and all(child.is_per_token for child in children)
         self._embeddings = join_embeddings([child.embeddings_tap() for child in children])
 
     def taps(self, layer: int) -> LayerTaps:
@@ -141,7 +151,12 @@ class _Fused(_Several):
         children: Sequence[Acting],
         join_embeddings: Callable[[Sequence[EmbeddingsTap | None]], EmbeddingsTap | None],
     ) -> None:
-        super().__init__(children, lambda _: LayerTaps(), join_embeddings)
+        super().__init__(
+            children,
+            lambda _: LayerTaps(),
+            join_embeddings,
+            is_per_token=fusion.is_per_token,
+        )
         self._fusion = fusion
 
     def taps(self, layer: int) -> LayerTaps:

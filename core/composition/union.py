@@ -68,6 +68,11 @@ class UnionAdapter(Adapter):
         # in a tuple: torch would register the only tap of one part a second time
         self._embeddings = (stacked_embeddings([part.embeddings_tap() for part in parts]),)
 
+    @property
+    def is_per_token(self) -> bool:
+        """See the base class, and that of every part."""
+        return all(part.is_per_token for part in self._own())
+
     def taps(self, layer: int) -> LayerTaps:
         """Those of all parts."""
         return self._taps[layer]

@@ -100,6 +100,16 @@ class Adapter(nn.Module, ABC):
         """Equal for adapters of one kind with equal configs: their rows are put side by side."""
         return type(self), self.config.model_dump_json()
 
+    @property
+    def is_per_token(self) -> bool:
+        """Whether what it makes of a token behind the attention follows from that token alone.
+
+        The sites are "out", "attention", "lin1", "inner", "lin2", "ffn" and "output". If so, the
+        last layer need not be computed for tokens that a head does not read. A gate for each row,
+        say, reads all of its tokens. By default False, which is always right.
+        """
+        return False
+
     @abstractmethod
     def taps(self, layer: int) -> LayerTaps:
         """Where the adapter acts in `layer`, counted from 0; NO_TAPS where it does not act.

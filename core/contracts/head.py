@@ -157,6 +157,15 @@ class Head(nn.Module, ABC):
         return self.reads_layers or self.config.hidden != "last"
 
     @property
+    def reads_first_only(self) -> bool:
+        """Whether `forward` reads nothing but `hidden.cls`, each row's first token.
+
+        The encoder's last layer need not be computed for other tokens then. It says so of the last
+        layer alone: never for a head with `keeps_layers`.
+        """
+        return False
+
+    @property
     def depth(self) -> int:
         """The highest layer whose hidden states it reads."""
         is_lower = isinstance(self.config.hidden, int) and not self.reads_layers

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from polyhead.batch import Packing
     from polyhead.contracts import LayerTaps, Prefixes
     from polyhead.encoder.config import DistilBertConfig
+    from polyhead.encoder.layer import Rows
     from polyhead.encoder.length_groups import LengthGroups
 
 __all__ = ["Attend", "DenseAttention", "SelfAttention"]
@@ -58,24 +59,27 @@ class SelfAttention(nn.Module):
         self.qkv = EncoderLinear(config.dim, 3 * config.dim)
         self.out = EncoderLinear(config.dim, config.dim)
 
-    def forward(self, hidden: Tensor, attend: Attend, taps: LayerTaps, packing: Packing) -> Tensor:
-        """What every token gathers from its own row. Shape: (N, D) -> (N, D).
+    def forward(self, hidden: Tensor, rows: Rows, taps: LayerTaps) -> tuple[Tensor, Tensor]:
+        """What tokens gather from their own rows, and what the layer read of them.
 
         Args:
-            hidden: What the layer reads.
-            attend: How the gathering is computed.
+            hidden: What the layer reads. Shape: (N, D).
+            rows: Where each row lies, how the gathering is computed, and what is left out then.
             taps: What adapters put behind the projections and in front of the keys and values.
-            packing: Where each row lies.
+
+        Returns:
+            Shape: (M, D) each, M other than N where tokens are left out that nothing reads.
         """
+        packing = rows.packing
         qkv_N3D = self._tapped(hidden, self.qkv(hidden), taps, packing)
         qkv_N3HW = qkv_N3D.view(len(hidden), 3, self.n_heads, hidden.shape[1] // self.n_heads)
         dropout = self.dropout if self.training else 0.0
         prefixes = None if taps.prefix is None else taps.prefix(hidden, packing)
-        context_ND = attend(qkv_N3HW, dropout, prefixes)
-        output: Tensor = self.out(context_ND)
-        if taps.out is None:
-            return output
-        return taps.out(context_ND, output, self.projection("out"), packing)
+        context_MD, read_MD = rows.narrow(rows.attend(qkv_N3HW, dropout, prefixes), hidden)
+        output: Tensor = self.out(context_MD)
+        if taps.out is not None:
+            output = taps.out(context_MD, output, self.projection("out"), rows.packing)
+        return output, read_MD
 
     def projection(self, site: str) -> Projection:
         """The frozen projection of a site: "q", "k", "v" or "out"."""

@@ -22,6 +22,7 @@ from polyhead.encoder.layer import EncoderLayer
 from polyhead.encoder.length_groups import LengthGroups
 from polyhead.encoder.passing_rows import NO_FORKS, Forks, PassingRows
 from polyhead.encoder.precision import check_precision, reduced_linear
+from polyhead.encoder.row_ends import RowEnds
 from polyhead.encoder.sinusoids import sinusoids
 from polyhead.encoder.step_graphs import StepGraphs
 from polyhead.encoder.tensor_bytes import add_bytes
@@ -51,11 +52,13 @@ class EncoderOutput:
         layers: The embeddings and every computed layer's hidden states, each (N, D), or None when
             they were not asked for.
         attentions: The attention weights of every computed layer, or None likewise.
+        packing: Where each row lies in `last`, if tokens were left out; else None.
     """
 
     last: Tensor
     layers: tuple[Tensor, ...] | None
     attentions: tuple[AttentionMaps, ...] | None = None
+    packing: Packing | None = None
 
 
 class Encoder(nn.Module):
@@ -220,6 +223,7 @@ class Encoder(nn.Module):
         head_mask: Tensor | None = None,
         depth: int | None = None,
         start: tuple[int, Tensor] | None = None,
+        first_only: Sequence[bool] = (),
     ) -> EncoderOutput:
         """Hidden states of the packed rows.
 
@@ -240,6 +244,9 @@ class Encoder(nn.Module):
             depth: How many layers to compute, from the lowest; all when None.
             start: How many of these were computed before, and what the last of them made of the
                 rows, (N, D). Neither may all layers be kept then, nor the embeddings be tapped.
+            first_only: For each row that leaves whether only the first token of what the last layer
+                makes of it is read, and what taps make of a token there follows from that token
+                alone. Its other tokens are then left out where that saves work.
 
         Raises:
             InputError: A token id or a position is out of range, or embeddings or `head_mask` have
@@ -252,7 +259,10 @@ class Encoder(nn.Module):
         if embeddings_tap is not None:
             hidden, packing = embeddings_tap.enter(hidden, packing)
         maps: list[AttentionMaps] | None = [] if keep_attentions else None
-        rows = PassingRows(packing, partial(self._attends, head_mask=head_mask, maps=maps), forks)
+        may_end = not (keep_layers or keep_attentions or leaving_tap or embeddings_tap)
+        ends = self._ends(first_only, depth) if may_end else None
+        attend_of = partial(self._attends, head_mask=head_mask, maps=maps)
+        rows = PassingRows(packing, attend_of, forks, ends)
         if keep_layers:
             rows.keep(hidden)
         compute = self._layer_step(hidden, is_plain=head_mask is None and maps is None)
@@ -273,6 +283,7 @@ class Encoder(nn.Module):
             kept[-1] if keep_layers else leave(hidden),
             kept if keep_layers else None,
             None if maps is None else tuple(maps),
+            None if ends is None else rows.packing,
         )
 
     def projection(self, layer: int, site: str) -> Projection:
@@ -334,6 +345,12 @@ class Encoder(nn.Module):
             return lambda _: dense
         masks = [None] * len(self.layers) if head_mask is None else self._by_layer(head_mask)
         return lambda layer: EagerAttention(groups, masks[layer], maps)
+
+    def _ends(self, first_only: Sequence[bool], depth: int | None) -> RowEnds | None:
+        """How rows end; None where all of their tokens are computed to the end."""
+        if self._graphs is not None or depth == 0 or not any(first_only):
+            return None  # recorded steps are of all tokens
+        return RowEnds((len(self.layers) if depth is None else depth) - 1, tuple(first_only))
 
     def _layer_step(self, hidden: Tensor, *, is_plain: bool) -> _Compute:
         """How each layer is computed.

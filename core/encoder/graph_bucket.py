@@ -178,6 +178,10 @@ class _BucketRows(NamedTuple):
         del dropout, prefixes  # a frozen encoder has none, and steps without taps neither
         return flash_attended(qkv, self.bounds, self.kernel)
 
+    def narrow(self, context: Tensor, hidden: Tensor) -> tuple[Tensor, Tensor]:
+        """All tokens stay: recorded steps are those of any batch."""
+        return context, hidden
+
 
 class _Recorded(NamedTuple):
     """Steps that were recorded.

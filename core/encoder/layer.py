@@ -37,6 +37,15 @@ class Rows(Protocol):
         """How their attention is computed."""
         ...
 
+    def narrow(self, context: Tensor, hidden: Tensor) -> tuple[Tensor, Tensor]:
+        """Leaves out the tokens that nothing reads behind the attention. Shape: (N, D) -> (M, D).
+
+        Args:
+            context: What tokens gathered from their rows.
+            hidden: What the layer read of them.
+        """
+        ...
+
 
 class EncoderLayer(nn.Module):
     """Attention and feed-forward network, each followed by a residual and a layer norm.
@@ -57,7 +66,9 @@ class EncoderLayer(nn.Module):
         self.activation = activation_of(named) if isinstance(named, str) else named
 
     def forward(self, hidden: Tensor, rows: PassingRows, taps: LayerTaps) -> Tensor:
-        """The layer's hidden states. Shape: (N, D) -> (M, D), M other than N where rows part.
+        """The layer's hidden states. Shape: (N, D) -> (M, D).
+
+        M is other than N where rows part, or tokens are left out that nothing reads.
 
         Args:
             hidden: What the layer below computed.
@@ -74,7 +85,7 @@ class EncoderLayer(nn.Module):
     ) -> tuple[Tensor, ...]:
         """What a step makes of what the one before it made, each (N, D).
 
-        START           x -> a, x       attention
+        START           x -> a, x       attention; tokens may be left out
         ATTENTION       a, x -> h       residual and norm
         FEED_FORWARD    h -> f, h       feed-forward network
         FFN             f, h -> y       residual and norm
@@ -89,7 +100,8 @@ class EncoderLayer(nn.Module):
         first, packing = values[0], rows.packing
         match step:
             case LayerStep.START:
-                return self.attention(first, rows.attend, taps, packing), first
+                context, read = self.attention(first, rows, taps)
+                return context, read
             case LayerStep.ATTENTION:
                 own = taps.out is None
                 return (_closed(values, taps.attention, self.norm1, packing, is_own=own),)

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from polyhead.batch import Packing
     from polyhead.encoder.attention import Attend
+    from polyhead.encoder.row_ends import RowEnds
 
 __all__ = ["NO_FORKS", "Forks", "PassingRows"]
 
@@ -38,6 +39,7 @@ class PassingRows:
         packing: Packing,
         attend_of: Callable[[Packing], Callable[[int], Attend]],
         forks: Forks,
+        ends: RowEnds | None = None,
     ) -> None:
         """Starts with the rows that enter.
 
@@ -45,12 +47,14 @@ class PassingRows:
             packing: Of these.
             attend_of: How the attention of some rows is computed, in each layer.
             forks: Where they part.
+            ends: Of which tokens nothing is read behind the last attention; all are when None.
         """
         self.packing = packing
         self.kept: list[Tensor] = []
         self._attend_of = attend_of
         self._attends = attend_of(packing)
         self._forks = forks
+        self._ends = ends
         self.layer = 0
 
     @property
@@ -88,3 +92,11 @@ class PassingRows:
         self._attends = self._attend_of(self.packing)
         self.kept = [layer.index_select(0, tokens) for layer in self.kept]
         return tuple(value.index_select(0, tokens) for value in values)
+
+    def narrow(self, context: Tensor, hidden: Tensor) -> tuple[Tensor, Tensor]:
+        """See `Rows`."""
+        if self._ends is None or self.layer != self._ends.layer:
+            return context, hidden
+        self.packing, tokens = self._ends.narrowed(self.packing, self._forks)
+        places = sent(tokens, hidden.device)
+        return context.index_select(0, places), hidden.index_select(0, places)

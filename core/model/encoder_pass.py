@@ -79,7 +79,8 @@ class EncoderPass:
 
     def _plain(self, reading: Reading) -> Hidden:
         layers = self.output.layers if reading.keeps_layers else None
-        source = _Source(self.plan.packing, {}, self.output.last, layers, self.inverses)
+        packing = self.output.packing or self.plan.packing
+        source = _Source(packing, {}, self.output.last, layers, self.inverses)
         places = tuple(self.plan.place[number] for number in reading.numbers)
         return self._hidden(reading, source, places)
 

@@ -34,12 +34,6 @@ class _Encode(Protocol):
         ...
 
 
-class _PlanOf(Protocol):
-    def __call__(self, rows: Sequence[Row], adapters: Sequence[AdapterSetup]) -> Plan:
-        """The plan of some rows, each under the adapter at its place."""
-        ...
-
-
 @dataclass(frozen=True)
 class PrefixedPass:
     """A pass through the encoder whose lowest layers are looked for in a cache.
@@ -47,29 +41,24 @@ class PrefixedPass:
     Attributes:
         cache: Where they are looked for and kept.
         context: The digest of what they follow from beside the row.
-        plan_of: Plans rows.
+        plan_of: Plans some of the rows that are asked for, by their numbers.
         encode: Runs a plan.
         entry: Where an adapter first acts; None where it nowhere does.
     """
 
     cache: PrefixCache
     context: bytes
-    plan_of: _PlanOf
+    plan_of: Callable[[Sequence[int]], Plan]
     encode: _Encode
     entry: Callable[[AdapterSetup], Entry | None]
 
     def output(
-        self,
-        rows: Sequence[Row],
-        adapters: Sequence[AdapterSetup],
-        depth: int,
-        private: Sequence[bool],
+        self, adapters: Sequence[AdapterSetup], depth: int, private: Sequence[bool]
     ) -> tuple[Plan, EncoderOutput]:
         """What the encoder makes of rows, and where in that each of them lies.
 
         Args:
-            rows: What is asked for.
-            adapters: Each row's adapter, or None for the bare encoder.
+            adapters: The adapter of each row that is asked for, or None for the bare encoder.
             depth: How many layers are computed, at least as many as are kept.
             private: For each row whether the cache must not know of it.
         """
@@ -81,25 +70,20 @@ class PrefixedPass:
             (upper if may_start else lower).append(number)
         parts = []
         if upper:
-            plan = self._plan(upper, rows, adapters)
+            plan = self.plan_of(upper)
             entering = [plan.rows[line] for line in plan.stages[0].lines]
             start = self.cache.layer, self._states(entering)
             parts.append((upper, plan, self.encode(plan, depth, start)))
         if lower or not upper:
-            plan = self._plan(lower, rows, adapters)
+            plan = self.plan_of(lower)
             parts.append((lower, plan, self.encode(plan, depth)))
         if len(parts) == 1:
             [(_, plan, output)] = parts
             return plan, output
-        plan = _joined([(numbers, plan) for numbers, plan, _ in parts])
-        return plan, EncoderOutput(torch.cat([output.last for _, _, output in parts]), None)
-
-    def _plan(
-        self, numbers: Sequence[int], rows: Sequence[Row], adapters: Sequence[AdapterSetup]
-    ) -> Plan:
-        return self.plan_of(
-            [rows[number] for number in numbers], [adapters[number] for number in numbers]
-        )
+        joined = _joined([(numbers, plan) for numbers, plan, _ in parts])
+        lengths = sum(((output.packing or plan.packing).lengths for _, plan, output in parts), ())
+        last = torch.cat([output.last for _, _, output in parts])
+        return joined, EncoderOutput(last, None, packing=Packing(lengths))
 
     def _states(self, rows: Sequence[Row]) -> Tensor:
         """What the lowest layers make of rows, one below the other. Shape: (N, D)."""

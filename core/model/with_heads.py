@@ -218,6 +218,7 @@ class DistilBertModelWithHeads(DocumentedModel, CachingModel, HostedAdaptersMode
                 keep_attentions=output_attentions,
                 head_mask=head_mask,
                 private=[name in self.private_tasks for name in row_heads for _ in range(n_each)],
+                first_only=[False] * len(batch.rows),  # the output shows all tokens
             )
             hidden, *own = done.hidden(readings)
             outputs = {
@@ -283,6 +284,11 @@ class DistilBertModelWithHeads(DocumentedModel, CachingModel, HostedAdaptersMode
                 cache=cache,
                 private=[
                     private or call.head in self.private_tasks for call in calls for _ in call.rows
+                ],
+                first_only=[
+                    head.reads_first_only
+                    for head, call in zip(heads, calls, strict=True)
+                    for _ in call.rows
                 ],
             )
             return [
@@ -423,6 +429,7 @@ class DistilBertModelWithHeads(DocumentedModel, CachingModel, HostedAdaptersMode
         keep_layers: bool,
         cache: ActivationCache | None = None,
         private: Sequence[bool],
+        first_only: Sequence[bool],
         **options: Any,
     ) -> EncoderPass:
         """Runs rows through the encoder; `options` are arguments of `Encoder.forward`."""
@@ -439,19 +446,25 @@ class DistilBertModelWithHeads(DocumentedModel, CachingModel, HostedAdaptersMode
             return entry_of(found.get(setup), depth)
 
         parts = embeds is None and not options.get("keep_attentions")
-        plan_of = partial(
-            Plan.of,
-            entry=entry if parts else None,
-            sort=lambda setup: found[setup].sort,
-        )
+        may_end = [setup is None or found[setup].is_per_token for setup in tapped]
+
+        def plan_of(numbers: Sequence[int]) -> Plan:
+            return Plan.of(
+                [rows[number] for number in numbers],
+                [tapped[number] for number in numbers],
+                entry=entry if parts else None,
+                sort=lambda setup: found[setup].sort,
+                first_only=[first_only[number] and may_end[number] for number in numbers],
+            )
+
         is_plain = parts and not options["keep_layers"] and options.get("head_mask") is None
         prefixes = self._usable_prefixes(depth) if is_plain else None
         if prefixes is not None:
             context = encoder_context(self.encoder, prefixes.digests)
             prefixed = PrefixedPass(prefixes, context, plan_of, encode, entry)
-            plan, output = prefixed.output(rows, tapped, depth, private)
+            plan, output = prefixed.output(tapped, depth, private)
         else:
-            plan = plan_of(rows, tapped)
+            plan = plan_of(range(len(rows)))
             output = encode(plan, depth) if cache is None else cache.output(plan, depth, encode)
         inverses = Route(plan, found).inverses
         return EncoderPass(plan, output, row_adapters, sides, embeddings, inverses)
@@ -485,6 +498,7 @@ class DistilBertModelWithHeads(DocumentedModel, CachingModel, HostedAdaptersMode
             forks=route.forks,
             depth=depth,
             start=start,
+            first_only=plan.first_only,
             **options,
         )
         return output

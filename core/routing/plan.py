@@ -36,12 +36,15 @@ class Plan:
         place: For each row asked for, where it lies among `rows`.
         packing: Where each row's tokens lie.
         stages: What is computed of them from where to where; mostly a single stage.
+        first_only: For each of `rows` whether nothing but its first token is read in the end; of
+            none when empty.
     """
 
     rows: tuple[Row, ...]
     place: tuple[int, ...]
     packing: Packing
     stages: tuple[Stage, ...]
+    first_only: tuple[bool, ...] = ()
 
     @classmethod
     def of(
@@ -52,6 +55,7 @@ class Plan:
         share_rows: bool = True,
         entry: Callable[[AdapterSetup], Entry | None] | None = None,
         sort: Callable[[AdapterSetup], Hashable] | None = None,
+        first_only: Sequence[bool] = (),
     ) -> Plan:
         """The plan for `rows`, each under the adapter at its place in `adapters`.
 
@@ -64,6 +68,8 @@ class Plan:
                 once for all adapters of a text. When None, nothing is shared between adapters.
             sort: Adapters of one sort lie side by side, to be run together; when None, each is of
                 its own.
+            first_only: For each row whether nothing but its first token is read in the end; of none
+                when empty.
         """
         rank = _ranks(adapters, sort)
         keys = [
@@ -78,14 +84,16 @@ class Plan:
             if keys[number] not in place_of:
                 place_of[keys[number]] = len(distinct)
                 distinct.append(number)
+        place = tuple(place_of[key] for key in keys)
         return cls(
             rows=tuple(rows[number] for number in distinct),
-            place=tuple(place_of[key] for key in keys),
+            place=place,
             packing=Packing(tuple(len(rows[number]) for number in distinct)),
             stages=stages_of(
                 [Line(keys[number][2:], adapters[number], keys[number][:2]) for number in distinct],
                 _nowhere if entry is None else entry,
             ),
+            first_only=_for_all(first_only, place) if any(first_only) else (),
         )
 
     @property
@@ -127,6 +135,12 @@ def _ranks(
         first = {each: number for number, each in enumerate(dict.fromkeys(sorts.values()))}
         distinct.sort(key=lambda adapter: first[sorts[adapter]])
     return {None: BARE_RANK} | {adapter: number for number, adapter in enumerate(distinct)}
+
+
+def _for_all(flags: Sequence[bool], place: Sequence[int]) -> tuple[bool, ...]:
+    """For each distinct row whether the flags of all that ask for it are set."""
+    unset = {row for flag, row in zip(flags, place, strict=True) if not flag}
+    return tuple(row not in unset for row in range(max(place) + 1))
 
 
 def _nowhere(_: AdapterSetup) -> Entry | None:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from unittest import SkipTest
+
 import torch
 
 from polyhead.errors import ConfigError
 from polyhead.model import HeadCall
 from polyhead.registry import registry
 from polyhead.testing.adapter_case import AdapterCase
-from polyhead.testing.bench import LONGER, OTHER, SPARE, SUBJECT
+from polyhead.testing.bench import LONGER, OTHER, SPARE, SUBJECT, plain_head
 from polyhead.testing.case import Config
 from polyhead.testing.failure import advising, require
-from polyhead.testing.outputs import answers_of, check_same
+from polyhead.testing.outputs import answers_of, check_same, parts_of
 from polyhead.testing.train_checks import check_learns_alone
 from polyhead.train import seeded
 
@@ -41,6 +43,26 @@ class AdapterChecks(AdapterCase):
             f"{self.name()} changes nothing, whatever its weights are; see that `taps` or `read` "
             "uses them.",
         )
+
+    def test_it_changes_each_token_by_itself_if_it_says_so(self, config: Config) -> None:
+        """The last layer is not computed then for tokens that a head does not read."""
+        bench = self.bench(config)
+        if not bench.adapter.is_per_token:
+            raise SkipTest("it does not say so")
+        bench.model.add_head("first", plain_head(pooling="cls"), adapter=None)
+        bench.model.eval()
+        rows = [row for item in bench.encoded(bench.questions) for row in item.rows]
+        calls = [HeadCall("first", (row,), (SUBJECT,)) for row in rows]
+        with torch.inference_mode():
+            for row, call in zip(rows, calls, strict=True):
+                whole = bench.model(torch.tensor([row.ids]), adapter_names=SUBJECT, head="first")
+                [found] = bench.model.compute([call])
+                check_same(
+                    parts_of(bench.model.heads["first"], found),
+                    {"output": whole.logits},
+                    f"{self.name()} has is_per_token, and what it makes of a token behind the "
+                    "attention depends on the others of its row; leave `is_per_token` out.",
+                )
 
     def test_fresh_weights_do_as_it_says(self, config: Config) -> None:
         """Nothing at all where `is_neutral_at_first` is set, and nothing infinite anywhere."""

@@ -181,8 +181,9 @@ def make_bench(
     return Bench(model, module, examples, questions)
 
 
-def plain_head() -> HeadConfig:
-    """The configuration of a built-in head that tells "no" from "yes"."""
+def plain_head(**fields: object) -> HeadConfig:
+    """The configuration of a built-in head that tells "no" from "yes", with further fields."""
     # by its kind: the kit knows no head by name, as little as the rest of the core
     kind = registry().head("classification")
-    return validate_config(kind.Config, {"labels": ("no", "yes")}, "head kind 'classification'")
+    options = {"labels": ("no", "yes"), **fields}
+    return validate_config(kind.Config, options, "head kind 'classification'")

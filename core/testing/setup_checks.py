@@ -10,6 +10,7 @@ from unittest import SkipTest
 import torch
 from pydantic import ValidationError
 
+from polyhead.batch import Packing
 from polyhead.registry import registry
 from polyhead.testing.bench import SUBJECT
 from polyhead.testing.case import Config
@@ -17,7 +18,7 @@ from polyhead.testing.failure import advising, require
 from polyhead.testing.gradient_checks import backward
 from polyhead.testing.head_case import HeadCase
 from polyhead.testing.meta_device import check_on_meta
-from polyhead.testing.outputs import parts_of
+from polyhead.testing.outputs import answers_of, check_same, parts_of
 from polyhead.testing.train_checks import TrainChecks, check_learns
 
 if TYPE_CHECKING:
@@ -75,6 +76,28 @@ class SetupChecks(HeadCase, TrainChecks):
             f"{self.name()} computes the same with hidden='last' and hidden=0; read `hidden` as "
             "`forward` is given it, and leave `select` as it is.",
         )
+
+    def test_it_reads_first_tokens_alone_if_it_says_so(self, config: Config) -> None:
+        """What the encoder leaves out then must be nothing that it reads."""
+        bench = self.bench(config)
+        if not bench.head.reads_first_only:
+            raise SkipTest("it does not say so")
+        encoded = bench.encoded(bench.questions)
+        whole = bench.hidden(encoded)
+        first = Packing((1,) * whole.n_rows)
+        message = (
+            f"{self.name()} has reads_first_only and reads more than `hidden.cls` of the last "
+            "layer; leave `reads_first_only` out."
+        )
+        require(not bench.head.keeps_layers, message)
+        with torch.inference_mode(), advising(message):
+            alone = bench.head(replace(whole, batch=whole.cls, batch_packing=first))
+        for found, expected in zip(
+            answers_of(bench.head, alone, encoded),
+            answers_of(bench.head, bench.head(whole), encoded),
+            strict=True,
+        ):
+            check_same(found, expected, message)
 
     def test_gradients_reach_the_adapter_below(self, config: Config) -> None:
         """A task trains its head and, through it, its adapter."""

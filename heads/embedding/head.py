@@ -78,6 +78,11 @@ class EmbeddingHead(Head):
             init.orthogonal_(self.projection.weight)
 
     @property
+    def reads_first_only(self) -> bool:
+        """See the base class."""
+        return self.config.pooling == "cls" and not self.keeps_layers
+
+    @property
     def width(self) -> int:
         """W."""
         return self.config.projection or self.shape.width

@@ -102,9 +102,9 @@ def test_what_adapters_have_in_common_is_computed_once(model, monkeypatch, setup
     for layer in model.encoder.layers:
         step = layer.attention.forward
 
-        def counted(hidden, attend, taps, packing, step=step):
-            found.append(packing.n_rows)
-            return step(hidden, attend, taps, packing)
+        def counted(hidden, rows, taps, step=step):
+            found.append(rows.packing.n_rows)
+            return step(hidden, rows, taps)
 
         monkeypatch.setattr(layer.attention, "forward", counted)
     row = Row((5, 6, 7))

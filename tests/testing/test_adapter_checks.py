@@ -108,3 +108,17 @@ def test_good_adapters_pass(good_adapter, good_side, good_sites, check_adapter):
     for adapter in (good_adapter, good_side, good_sites):
         for name in (CHANGE, FRESH, OTHERS):
             check_adapter(adapter, name)
+
+
+FOR_ITSELF = "test_it_changes_each_token_by_itself_if_it_says_so"
+
+
+def test_an_adapter_that_reads_more_tokens_than_it_says_is_found(
+    good_adapter, fails, check_adapter
+):
+    def tap(output, residual, norm, packing):
+        return norm(output + residual + packing.mean(output)[packing.row_of_token])
+
+    check_adapter(good_adapter, FOR_ITSELF)
+    match = "Broken has is_per_token, and what it makes of a token behind the attention depends on"
+    fails(with_tap(good_adapter, tap), FOR_ITSELF, match)

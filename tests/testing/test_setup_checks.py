@@ -138,3 +138,23 @@ def test_another_error_on_the_meta_device_is_not_hidden():
 
     with pytest.raises(KeyError):
         check_on_meta(compute, "it")
+
+
+FIRST = "test_it_reads_first_tokens_alone_if_it_says_so"
+
+
+def test_a_head_that_reads_more_than_it_says_is_found(good_head, fails, check_head):
+    class Broken(good_head):
+        reads_first_only = True
+
+    class Failing(Broken):
+        def forward(self, hidden):
+            return self.out(hidden.tokens[hidden.n_rows].expand(hidden.n_rows, -1))
+
+    match = "has reads_first_only and reads more than `hidden.cls` of the last layer; leave"
+    fails(Broken, FIRST, match)
+    fails(Failing, FIRST, match)
+    own = good_head.Config(labels=("no", "yes"), layers=1, pooling="cls")
+    check_head(Broken, FIRST, config=own)
+    layers = good_head.Config(labels=("no", "yes"), layers=1, pooling="cls", hidden="mix")
+    fails(Broken, FIRST, match, config=layers)
