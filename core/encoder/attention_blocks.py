@@ -50,7 +50,9 @@ def attention_blocks(
     parts = own.blocks(qkv), front.blocks(prefixes.keys), front.blocks(prefixes.values)
     for part, keys, values in zip(*parts, strict=True):
         query, key, value = part.unbind(2)
-        blocks.append(_block(query, torch.cat([keys, key], 1), torch.cat([values, value], 1)))
+        if keys.shape[1]:
+            key, value = torch.cat([keys, key], 1), torch.cat([values, value], 1)
+        blocks.append(_block(query, key, value))
     return own, blocks
 
 
