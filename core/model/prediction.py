@@ -114,7 +114,7 @@ def answer(questions: Sequence[Question], computing: Computing) -> list[list[Pre
     """Every task's answers, a list a task, in the order of the examples.
 
     Examples of several tasks that read the same rows are computed together, so that the work they
-    have in common is shared; the longest come first.
+    have in common is shared, and those under the same adapters in as few batches as can be.
 
     Args:
         questions: The tasks and their encoded examples.
@@ -137,7 +137,11 @@ def answers_at(
     shared = _shared_examples(places, questions, computing.batch_tokens)
     answers: list[dict[int, Prediction]] = [{} for _ in questions]
     batches = []
-    for numbers in token_batches([each.n_tokens for each in shared], computing.batch_tokens):
+    setups = [
+        frozenset(questions[asked].task.adapter for asked, _ in each.asked) for each in shared
+    ]
+    lengths = [each.n_tokens for each in shared]
+    for numbers in token_batches(lengths, computing.batch_tokens, setups):
         batch: dict[int, list[int]] = {}
         for number in numbers:
             for question, place in shared[number].asked:
