@@ -26,6 +26,7 @@ if TYPE_CHECKING:
         ReftConfig,
     )
     from polyhead.batch import Hidden, Packing, Row
+    from polyhead.caches import PrefixCache, ResultCache
     from polyhead.composition import (
         Average,
         Fuse,
@@ -155,8 +156,6 @@ if TYPE_CHECKING:
         UNSET,
         DistilBertModelWithHeads,
         ModelOutput,
-        PrefixCache,
-        ResultCache,
         Task,
     )
     from polyhead.pipelines import pipeline
@@ -311,6 +310,7 @@ _HOMES = {
         "ReftConfig",
     ),
     "polyhead.batch": ("Hidden", "Packing", "Row"),
+    "polyhead.caches": ("PrefixCache", "ResultCache"),
     "polyhead.composition": (
         "Average",
         "Fuse",
@@ -436,14 +436,7 @@ _HOMES = {
     "polyhead.hookspecs": ("API_VERSION", "hookimpl"),
     "polyhead.hub": ("Pushed", "pull", "push"),
     "polyhead.machine": ("limit_threads",),
-    "polyhead.model": (
-        "UNSET",
-        "DistilBertModelWithHeads",
-        "ModelOutput",
-        "PrefixCache",
-        "ResultCache",
-        "Task",
-    ),
+    "polyhead.model": ("UNSET", "DistilBertModelWithHeads", "ModelOutput", "Task"),
     "polyhead.pipelines": ("pipeline",),
     "polyhead.tokenizer": ("Tokenizer",),
     "polyhead.train": ("TrainSettings", "Trainer"),

@@ -51,7 +51,10 @@ MAY_IMPORT = {
     "polyhead.artifact": CONTRACTS | {"polyhead.composition"},
     "polyhead.merging": CONTRACTS | {"polyhead.encoder"},
     "polyhead.hub": MIDDLE,
-    "polyhead.model": MIDDLE | {"polyhead.hub", "polyhead.merging"},
+    "polyhead.caches": CONTRACTS | {"polyhead.encoder"},
+    "polyhead.hosting": CONTRACTS | {"polyhead.composition"},
+    "polyhead.model": MIDDLE
+    | {"polyhead.caches", "polyhead.hosting", "polyhead.hub", "polyhead.merging"},
     "polyhead.adapters": PLUGIN_FACE,
     "polyhead.heads": PLUGIN_FACE,
     "polyhead.distilbert": MIDDLE | {"polyhead.model"},

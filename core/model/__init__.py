@@ -4,9 +4,7 @@ from polyhead.model.activation_cache import ActivationCache
 from polyhead.model.checked_heads import encoded_by
 from polyhead.model.output import ModelOutput
 from polyhead.model.prediction import BATCH_TOKENS, HeadCall
-from polyhead.model.prefix_cache import PrefixCache
 from polyhead.model.reading import layers_read
-from polyhead.model.result_cache import ResultCache
 from polyhead.model.task import Task
 from polyhead.model.unset import UNSET, Unset
 from polyhead.model.with_heads import DistilBertModelWithHeads
@@ -18,8 +16,6 @@ __all__ = [
     "DistilBertModelWithHeads",
     "HeadCall",
     "ModelOutput",
-    "PrefixCache",
-    "ResultCache",
     "Task",
     "Unset",
     "encoded_by",

@@ -10,7 +10,7 @@ import torch
 
 from polyhead.contracts import Adapter, FusingAdapter
 from polyhead.errors import ConfigError, UnknownAdapterError
-from polyhead.model.adapter_prefetch import AdapterPrefetch
+from polyhead.hosting.adapter_prefetch import AdapterPrefetch
 from polyhead.model.table import ModuleTable
 
 __all__ = ["AdapterTable"]

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 
+from polyhead.caches.part_digests import PartDigests, digest_of
 from polyhead.composition import Average, Block, Fuse, Split, fusion_of
 from polyhead.contracts import FusingAdapter
 from polyhead.errors import ConfigError, UnknownNameError
-from polyhead.model.part_digests import PartDigests, digest_of
 
 if TYPE_CHECKING:
     from polyhead.composition import AdapterSetup

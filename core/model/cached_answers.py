@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from polyhead.model.result_cache import WrittenAnswer
+from polyhead.caches.result_cache import WrittenAnswer
 
 if TYPE_CHECKING:
+    from polyhead.caches.result_cache import ResultCache
     from polyhead.contracts import Prediction
     from polyhead.model.answer_keys import AnswerKeys
     from polyhead.model.prediction import Question
-    from polyhead.model.result_cache import ResultCache
 
 __all__ = ["AnswerPlaces", "cached_answers"]
 

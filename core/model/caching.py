@@ -7,11 +7,11 @@ from typing import Any, Self, TypeVar
 
 import torch
 
+from polyhead.caches.bounded_cache import BoundedCache
+from polyhead.caches.prefix_cache import PrefixCache
+from polyhead.caches.result_cache import ResultCache
 from polyhead.errors import ConfigError, shown
-from polyhead.model.bounded_cache import BoundedCache
 from polyhead.model.parts import ModelParts
-from polyhead.model.prefix_cache import PrefixCache
-from polyhead.model.result_cache import ResultCache
 from polyhead.names import is_name
 
 __all__ = ["CachingModel"]

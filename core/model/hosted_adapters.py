@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from polyhead.model.adapter_prefetch import AdapterPrefetch
+from polyhead.hosting.adapter_prefetch import AdapterPrefetch
 from polyhead.model.parts import ModelParts
 
 if TYPE_CHECKING:

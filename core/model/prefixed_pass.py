@@ -20,8 +20,8 @@ from polyhead.routing.stages import Stage, segments_of
 
 if TYPE_CHECKING:
     from polyhead.batch import Row
+    from polyhead.caches.prefix_cache import PrefixCache
     from polyhead.composition import AdapterSetup
-    from polyhead.model.prefix_cache import PrefixCache
 
 __all__ = ["PrefixedPass"]
 

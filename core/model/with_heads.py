@@ -7,21 +7,18 @@ row by row, and many threads call one model at once.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from functools import cache as cached
 from functools import partial
 from pathlib import Path
-from typing import Any, Self, overload
+from typing import Self, overload
 
 import torch
 from torch import Tensor
 
-from polyhead.batch import Row
-from polyhead.composition import Acting, AdapterSetup, AdapterTable, acting_on_rows
+from polyhead.composition import AdapterSetup
 from polyhead.contracts import Adapter, Example, Head, HeadOutput, Prediction
 from polyhead.encoder import (
     DistilBertConfig,
     Encoder,
-    EncoderOutput,
     HubOptions,
     Precision,
     check_precision,
@@ -30,16 +27,16 @@ from polyhead.encoder import (
 )
 from polyhead.errors import InputError, shown
 from polyhead.model.activation_cache import ActivationCache
-from polyhead.model.answer_keys import AnswerKeys, encoder_context
+from polyhead.model.answer_keys import AnswerKeys
 from polyhead.model.cached_answers import cached_answers
 from polyhead.model.caching import CachingModel
 from polyhead.model.checked_heads import encoded_by, output_of
 from polyhead.model.documented import DocumentedModel
-from polyhead.model.encoder_pass import EncoderPass, side_adapters
+from polyhead.model.encoding import AskedRows, Encoding
 from polyhead.model.hosted_adapters import HostedAdaptersModel
 from polyhead.model.loading import find_checkpoint
 from polyhead.model.output import ModelOutput
-from polyhead.model.padded import EncodedBatch, PaddedBatch, packed_batch
+from polyhead.model.padded import EncodedBatch, PaddedBatch
 from polyhead.model.per_row import PerRow, SetupPerRow, names_per_row, setups_per_row
 from polyhead.model.prediction import (
     BATCH_TOKENS,
@@ -51,12 +48,10 @@ from polyhead.model.prediction import (
     answers_at,
     as_list,
 )
-from polyhead.model.prefixed_pass import PrefixedPass
 from polyhead.model.reading import Reading
 from polyhead.model.task import Task
 from polyhead.model.tensors import Labels, answer_positions, targets_for
 from polyhead.model.unset import UNSET, Unset
-from polyhead.routing import Entry, Plan, Route, entry_of
 from polyhead.tokenizer import Tokenizer
 
 __all__ = ["DistilBertModelWithHeads"]
@@ -208,18 +203,22 @@ class DistilBertModelWithHeads(DocumentedModel, CachingModel, HostedAdaptersMode
             numbers = [n for first in examples for n in range(first * n_each, (first + 1) * n_each)]
             readings.append(Reading.of(found, numbers, (n_each,) * len(examples)))
         with self._at_hand(row_adapters) as adapters:
-            done = self._encode(
-                batch.rows,
-                [name for name in row_adapters for _ in range(n_each)],
+            done = Encoding(
+                self.encoder,
+                AskedRows(
+                    batch.rows,
+                    [name for name in row_adapters for _ in range(n_each)],
+                    [name in self.private_tasks for name in row_heads for _ in range(n_each)],
+                    first_only=[False] * len(batch.rows),  # the output shows all tokens
+                    embeds=batch.embeds,
+                ),
                 adapters,
-                batch.embeds,
-                depth=self.shape.n_layers,
+                self.shape.n_layers,
                 keep_layers=output_hidden_states or any(h.keeps_layers for h in heads.values()),
                 keep_attentions=output_attentions,
                 head_mask=head_mask,
-                private=[name in self.private_tasks for name in row_heads for _ in range(n_each)],
-                first_only=[False] * len(batch.rows),  # the output shows all tokens
-            )
+                prefixes=self._usable_prefixes(self.shape.n_layers),
+            ).computed()
             hidden, *own = done.hidden(readings)
             outputs = {
                 name: output_of(found, seen)
@@ -268,29 +267,25 @@ class DistilBertModelWithHeads(DocumentedModel, CachingModel, HostedAdaptersMode
         heads = [self._heads.find(call.head) for call in calls]
         rows = [row for call in calls for row in call.rows]
         row_adapters = [adapter for call in calls for adapter in call.adapters]
-        readings = []
-        start = 0
+        readings: list[Reading] = []
+        private_rows: list[bool] = []
+        first_only: list[bool] = []
         for head, call in zip(heads, calls, strict=True):
-            numbers = range(start, start + len(call.rows))
-            readings.append(Reading.of(head, numbers, call.row_counts))
-            start = numbers.stop
+            n_before, n_own = len(first_only), len(call.rows)
+            readings.append(Reading.of(head, range(n_before, n_before + n_own), call.row_counts))
+            private_rows += [private or call.head in self.private_tasks] * n_own
+            first_only += [head.reads_first_only] * n_own
+        depth = max((head.depth for head in heads), default=0)
         with self._at_hand(row_adapters) as adapters:
-            done = self._encode(
-                rows,
-                row_adapters,
+            done = Encoding(
+                self.encoder,
+                AskedRows(rows, row_adapters, private_rows, first_only),
                 adapters,
+                depth,
                 keep_layers=any(head.keeps_layers for head in heads),
-                depth=max((head.depth for head in heads), default=0),
                 cache=cache,
-                private=[
-                    private or call.head in self.private_tasks for call in calls for _ in call.rows
-                ],
-                first_only=[
-                    head.reads_first_only
-                    for head, call in zip(heads, calls, strict=True)
-                    for _ in call.rows
-                ],
-            )
+                prefixes=self._usable_prefixes(depth),
+            ).computed()
             return [
                 output_of(head, hidden)
                 for head, hidden in zip(heads, done.hidden(readings), strict=True)
@@ -417,91 +412,6 @@ class DistilBertModelWithHeads(DocumentedModel, CachingModel, HostedAdaptersMode
             return setups_per_row(adapters, len(row_heads), "adapter_names")
         own = {head: None if head is None else self._own_adapter(head) for head in set(row_heads)}
         return tuple(own[head] for head in row_heads)
-
-    def _encode(
-        self,
-        rows: Sequence[Row],
-        row_adapters: Sequence[AdapterSetup],
-        adapters: AdapterTable,
-        embeds: Tensor | None = None,
-        *,
-        depth: int,
-        keep_layers: bool,
-        cache: ActivationCache | None = None,
-        private: Sequence[bool],
-        first_only: Sequence[bool],
-        **options: Any,
-    ) -> EncoderPass:
-        """Runs rows through the encoder; `options` are arguments of `Encoder.forward`."""
-        found = acting_on_rows(row_adapters, adapters)
-        sides = side_adapters(found)
-        tapped = [None if name in sides else name for name in row_adapters]
-        embeddings = self.encoder.word_embeddings.weight
-        options["keep_layers"] = keep_layers or bool(sides) or cache is not None
-
-        encode = partial(self._run, found, options, embeds=embeds)
-
-        @cached
-        def entry(setup: AdapterSetup) -> Entry | None:
-            return entry_of(found.get(setup), depth)
-
-        parts = embeds is None and not options.get("keep_attentions")
-        may_end = [setup is None or found[setup].is_per_token for setup in tapped]
-
-        def plan_of(numbers: Sequence[int]) -> Plan:
-            return Plan.of(
-                [rows[number] for number in numbers],
-                [tapped[number] for number in numbers],
-                entry=entry if parts else None,
-                sort=lambda setup: found[setup].sort,
-                first_only=[first_only[number] and may_end[number] for number in numbers],
-            )
-
-        is_plain = parts and not options["keep_layers"] and options.get("head_mask") is None
-        prefixes = self._usable_prefixes(depth) if is_plain else None
-        if prefixes is not None:
-            context = encoder_context(self.encoder, prefixes.digests)
-            prefixed = PrefixedPass(prefixes, context, plan_of, encode, entry)
-            plan, output = prefixed.output(tapped, depth, private)
-        else:
-            plan = plan_of(range(len(rows)))
-            output = encode(plan, depth) if cache is None else cache.output(plan, depth, encode)
-        inverses = Route(plan, found).inverses
-        return EncoderPass(plan, output, row_adapters, sides, embeddings, inverses)
-
-    def _run(
-        self,
-        found: Mapping[AdapterSetup, Acting],
-        options: Mapping[str, Any],
-        plan: Plan,
-        depth: int,
-        start: tuple[int, Tensor] | None = None,
-        *,
-        embeds: Tensor | None,
-    ) -> EncoderOutput:
-        """Runs a plan's rows, under what acts on them, through the encoder.
-
-        Args:
-            found: What acts on the rows of each setup.
-            options: Further arguments of `Encoder.forward`.
-            plan: The rows.
-            depth: How many layers are computed.
-            start: As `Encoder.forward` takes it.
-            embeds: In place of word embeddings, or None.
-        """
-        route = Route(plan, found)
-        output: EncoderOutput = self.encoder(
-            packed_batch(plan, embeds, self.encoder.word_embeddings.weight),
-            route,
-            embeddings_tap=route.embeddings,
-            leaving_tap=route.leaving,
-            forks=route.forks,
-            depth=depth,
-            start=start,
-            first_only=plan.first_only,
-            **options,
-        )
-        return output
 
     def _penalties(self, setups: Iterable[AdapterSetup]) -> tuple[Tensor, ...]:
         """What the adapters of some rows add to the loss, each once."""

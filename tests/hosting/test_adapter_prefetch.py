@@ -14,8 +14,8 @@ import torch
 import polyhead as ph
 from polyhead.batch import Row
 from polyhead.errors import ConfigError, UnknownAdapterError
+from polyhead.hosting.adapter_prefetch import AdapterPrefetch
 from polyhead.model import HeadCall
-from polyhead.model.adapter_prefetch import AdapterPrefetch
 
 CPU = torch.device("cpu")
 ROWS = (Row((1, 2, 3)), Row((4,)), Row((5, 6)))
@@ -109,7 +109,7 @@ def answer(model, *setups):
 
 
 def resident(prefetch):
-    return list(prefetch._residents)
+    return list(prefetch._residents.names)
 
 
 SETUPS = ["a", "b", "c", None, "other", ph.Stack("a", "other"), ph.Average({"a": 0.3, "b": 0.7})]
@@ -402,7 +402,7 @@ def test_many_threads_get_their_own_answers_within_the_bound(model, lanes):
     for thread in threads:
         thread.join()
     assert not wrong
-    assert not prefetch._in_use
+    assert prefetch._residents.is_idle
 
 
 def test_an_error_in_a_call_gives_back_what_it_used(model, lanes, monkeypatch):
@@ -410,6 +410,6 @@ def test_an_error_in_a_call_gives_back_what_it_used(model, lanes, monkeypatch):
     monkeypatch.setattr(model.encoder, "forward", None)
     with pytest.raises(TypeError):
         answer(model, "a")
-    assert not prefetch._in_use
+    assert prefetch._residents.is_idle
     monkeypatch.undo()
     answer(model, "b")

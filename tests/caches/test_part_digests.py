@@ -7,8 +7,8 @@ import pytest
 import torch
 from torch import nn
 
-from polyhead.model import part_digests
-from polyhead.model.part_digests import PartDigests, digest_of
+from polyhead.caches import part_digests
+from polyhead.caches.part_digests import PartDigests, digest_of
 
 
 @pytest.fixture

@@ -7,8 +7,8 @@ from abc import ABC, abstractmethod
 from collections import OrderedDict
 from typing import Generic, TypeVar
 
+from polyhead.caches.part_digests import PartDigests
 from polyhead.errors import ConfigError, shown
-from polyhead.model.part_digests import PartDigests
 
 __all__ = ["BoundedCache"]
 

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from polyhead.model.host_copy import HostCopy
+from polyhead.hosting.host_copy import HostCopy
 
 KINDS = ["seq_bn", "compacter[reduction_factor=4]", "lora", "prefix_tuning", "seq_bn_inv", "ia3"]
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple, Self
 
+from polyhead.caches.bounded_cache import BoundedCache
 from polyhead.contracts import Prediction
-from polyhead.model.bounded_cache import BoundedCache
 
 __all__ = ["ResultCache", "WrittenAnswer"]
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import polyhead as ph
-from polyhead.model.result_cache import WrittenAnswer
+from polyhead.caches.result_cache import WrittenAnswer
 
 BOUND = 2_000
 KEYS = st.integers(0, 6).map(lambda number: bytes([number]) * 32)

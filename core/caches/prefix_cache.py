@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Final
 import torch
 from torch import Tensor
 
+from polyhead.caches.bounded_cache import BoundedCache
+from polyhead.caches.part_digests import digest_of
 from polyhead.errors import ConfigError, shown
-from polyhead.model.bounded_cache import BoundedCache
-from polyhead.model.part_digests import digest_of
 
 if TYPE_CHECKING:
     from polyhead.batch import Row

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from polyhead.model.device_lanes import CudaLanes, lanes_of
+from polyhead.hosting.device_lanes import CudaLanes, lanes_of
 
 CUDA = torch.device("cuda", 0)
 

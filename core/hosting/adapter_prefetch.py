@@ -7,24 +7,22 @@ while it computes the current one; what was used longest ago gives way.
 from __future__ import annotations
 
 import threading
-from collections import OrderedDict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NamedTuple
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import torch
 
 from polyhead.errors import ConfigError, shown
-from polyhead.model.device_lanes import lanes_of
-from polyhead.model.host_copy import HostCopy
+from polyhead.hosting.device_lanes import lanes_of
+from polyhead.hosting.host_copy import HostCopy
+from polyhead.hosting.residents import Resident, Residents, Wanted
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
     from polyhead.composition import AdapterTable
     from polyhead.contracts import Adapter
-    from polyhead.model.device_lanes import Event, Lanes
+    from polyhead.hosting.device_lanes import Lanes
 
 __all__ = ["AdapterPrefetch", "AdaptersThere"]
 
@@ -56,49 +54,6 @@ class AdaptersThere:
         return self.table.find(name) if found is None else found
 
 
-class _Wanted(NamedTuple):
-    """An adapter in the host's memory, as it is now.
-
-    Attributes:
-        host: The adapter.
-        writes: How often it was written.
-    """
-
-    host: HostCopy
-    writes: tuple[int, ...]
-
-
-@dataclass(eq=False)
-class _Resident:
-    """An adapter on the device.
-
-    Attributes:
-        host: What it is a copy of.
-        writes: How often that had been written.
-        lanes: Those of the device.
-        flat: Its weights.
-        twin: The adapter.
-        ready: What is reached when its weights are there.
-        used: What is reached when it is no longer read, for each stream that did.
-        leases: How many calls use it now.
-        is_leaving: Whether no further call may use it.
-    """
-
-    host: HostCopy
-    writes: tuple[int, ...]
-    lanes: Lanes
-    flat: Tensor
-    twin: Adapter
-    ready: Event
-    used: dict[int, Event] = field(default_factory=dict)
-    leases: int = 0
-    is_leaving: bool = False
-
-    def is_of(self, wanted: _Wanted) -> bool:
-        """Whether it is a copy of that adapter, as that is."""
-        return self.host is wanted.host and self.writes == wanted.writes
-
-
 class AdapterPrefetch:
     """The adapters of a model that are on its device, up to a bound of bytes.
 
@@ -107,7 +62,6 @@ class AdapterPrefetch:
 
     Attributes:
         max_bytes: The bound.
-        n_bytes: The weights that are on the device now.
     """
 
     def __init__(
@@ -135,6 +89,11 @@ class AdapterPrefetch:
         self._table = table
         self._lanes_on = lanes_on
         self._start_anew()
+
+    @property
+    def n_bytes(self) -> int:
+        """The weights that are on the device now."""
+        return self._residents.n_bytes
 
     def keep(self, name: str, adapter: Adapter, device: torch.device | None = None) -> None:
         """Moves the weights of an adapter to the host's memory, unless calls read them there.
@@ -164,16 +123,14 @@ class AdapterPrefetch:
             lanes = self._lanes(device)
             if lanes is None:
                 return
-            there = [each for name, each in self._residents.items() if name in adapters]
-            stays = sum(each.host.n_bytes for each in self._in_use.union(there))
+            stays = self._residents.bytes_that_stay(adapters)
             for name, adapter in adapters.items():
                 wanted = self._wanted(name, adapter, lanes)
-                found = self._residents.get(name)
-                if found is None or not found.is_of(wanted):
+                if not self._residents.has(name, wanted):
                     stays += wanted.host.n_bytes
                     if stays > self.max_bytes:
                         return
-                self._brought(name, wanted, adapters, lanes)
+                self._residents.brought(name, wanted, adapters, lanes)
 
     @contextmanager
     def leased(self, names: Iterable[str], device: torch.device) -> Iterator[AdapterTable]:
@@ -211,42 +168,37 @@ class AdapterPrefetch:
         """Frees what there is of an adapter that is gone, as soon as no call uses it."""
         with self._changed:
             self._hosts.pop(name, None)
-            if name in self._residents:
-                self._drop(name)
+            self._residents.drop(name)
 
     def close(self) -> None:
         """Frees everything, as soon as no call uses it."""
         with self._changed:
-            for name in list(self._residents):
-                self._drop(name)
+            self._residents.drop_all()
             self._hosts.clear()
 
     def _start_anew(self) -> None:
         self._changed = threading.Condition()
         self._place: tuple[torch.device | None, Lanes | None] = None, None
         self._hosts: dict[str, HostCopy] = {}
-        self._residents: OrderedDict[str, _Resident] = OrderedDict()  # used longest ago first
-        self._in_use: set[_Resident] = set()
-        self.n_bytes = 0
+        self._residents = Residents(self.max_bytes)
 
     def _lanes(self, device: torch.device) -> Lanes | None:
         """Those of the device that calls are computed on now."""
         if self._place[0] != device:
-            for name in list(self._residents):
-                self._drop(name)
+            self._residents.drop_all()
             self._place = device, self._lanes_on(device)
         return self._place[1]
 
-    def _wanted(self, name: str, adapter: Adapter, lanes: Lanes) -> _Wanted:
+    def _wanted(self, name: str, adapter: Adapter, lanes: Lanes) -> Wanted:
         """An adapter in the host's memory; moved there unless it is."""
         found = self._hosts.get(name)
         writes = None if found is None or found.adapter is not adapter else found.writes()
         if found is None or writes is None:
             found = self._hosts[name] = HostCopy(adapter, lanes.pinned)
             writes = found.writes() or ()
-        return _Wanted(found, writes)
+        return Wanted(found, writes)
 
-    def _taken(self, adapters: Mapping[str, Adapter], lanes: Lanes) -> dict[str, _Resident]:
+    def _taken(self, adapters: Mapping[str, Adapter], lanes: Lanes) -> dict[str, Resident]:
         """Leases adapters, all at once: waiting with some would block others that wait."""
         if adapters and torch.is_grad_enabled():
             raise ConfigError(
@@ -262,94 +214,20 @@ class AdapterPrefetch:
                     f"the {len(wanted)} adapters of this call have {needed} bytes of weights, and "
                     f"max_bytes is {self.max_bytes}; raise it, or name fewer in one call."
                 )
-            if needed + self._held_beside(wanted) <= self.max_bytes:
+            if needed + self._residents.bytes_beside(wanted) <= self.max_bytes:
                 break
             self._changed.wait()
-        found = {name: self._brought(name, each, wanted, lanes) for name, each in wanted.items()}
-        for resident in found.values():
-            resident.leases += 1
-        self._in_use.update(found.values())
-        return found
-
-    def _held_beside(self, wanted: Mapping[str, _Wanted]) -> int:
-        """The bytes in use by other calls, without what these adapters can share with them."""
-        if not self._in_use:
-            return 0
-        shared = {
-            found
+        found = {
+            name: self._residents.brought(name, each, wanted, lanes)
             for name, each in wanted.items()
-            if (found := self._residents.get(name)) is not None and found.is_of(each)
         }
-        return sum(each.host.n_bytes for each in self._in_use - shared)
-
-    def _brought(
-        self, name: str, wanted: _Wanted, needed: Collection[str], lanes: Lanes
-    ) -> _Resident:
-        """An adapter on the device, or on its way there.
-
-        Args:
-            name: The adapter's.
-            wanted: The adapter.
-            needed: Names of those that must not give way to it.
-            lanes: Those of the device.
-        """
-        found = self._residents.get(name)
-        if found is not None and not found.is_of(wanted):
-            self._drop(name)
-            found = None
-        if found is None:
-            found = self._residents[name] = self._copied(wanted, needed, lanes)
-            self.n_bytes += wanted.host.n_bytes
-        self._residents.move_to_end(name)
+        self._residents.lease(found.values())
         return found
 
-    def _copied(self, wanted: _Wanted, needed: Collection[str], lanes: Lanes) -> _Resident:
-        host, writes = wanted  # seen before the copy: what is written meanwhile is copied next time
-        old = self._given_way(host, needed)
-        if old is None:
-            with torch.inference_mode(mode=False):
-                flat = lanes.memory(host.n_bytes)
-            twin, after = host.twin(flat), []
-        else:
-            flat, twin, after = old.flat, old.twin, list(old.used.values())
-        ready = lanes.copy(flat, host.flat, after)
-        return _Resident(host, writes, lanes, flat, twin, ready)
-
-    def _given_way(self, host: HostCopy, needed: Collection[str]) -> _Resident | None:
-        """Makes room; returns one in whose place the adapter fits as it is, if there was one."""
-        while self.n_bytes + host.n_bytes > self.max_bytes:
-            name, oldest = next(
-                (name, each)
-                for name, each in self._residents.items()
-                if not each.leases and name not in needed
-            )
-            if oldest.host.sort == host.sort:
-                del self._residents[name]
-                self.n_bytes -= host.n_bytes
-                return oldest
-            self._drop(name)
-        return None
-
-    def _drop(self, name: str) -> None:
-        resident = self._residents.pop(name)
-        resident.is_leaving = True
-        if not resident.leases:
-            self._free(resident)
-
-    def _free(self, resident: _Resident) -> None:
-        resident.lanes.settle(resident.used.values())
-        self.n_bytes -= resident.host.n_bytes
-
-    def _give_back(self, residents: Collection[_Resident], lanes: Lanes) -> None:
+    def _give_back(self, residents: Collection[Resident], lanes: Lanes) -> None:
         lane, done = lanes.mark()
         with self._changed:
-            for each in residents:
-                each.used[lane] = done
-                each.leases -= 1
-                if not each.leases:
-                    self._in_use.discard(each)
-                    if each.is_leaving:
-                        self._free(each)
+            self._residents.give_back(residents, lane, done)
             self._changed.notify_all()
 
     # what lies on the device cannot be copied: the copy of a model brings over its own

@@ -14,9 +14,9 @@ import torch
 from torch import nn
 
 import polyhead as ph
+from polyhead.caches.result_cache import WrittenAnswer
 from polyhead.errors import ConfigError, InputError
 from polyhead.model.answer_keys import AnswerContext, AnswerKeys
-from polyhead.model.result_cache import WrittenAnswer
 
 TEXTS = ["the cat sat", "a bad day", "red", "the dog ran on the mat"]
 ROOM = 10**6
