@@ -48,7 +48,13 @@ PADDED_BATCHES = (32, 128, 512)
 CELLS = [(batch, length) for length in (64, 128) for batch in (2, 4, 8, 16)]
 """Batch and length of the table in the DistilBERT documents."""
 
-PRECISIONS = {"bfloat16": "bf16", "float16": "fp16"}
+CELL_WAYS = {
+    "polyhead bf16": ("bfloat16", False),
+    "polyhead bf16, CUDA graphs": ("bfloat16", True),
+    "polyhead fp16": ("float16", False),
+}
+"""Ours in that table: the precision, and whether steps are recorded."""
+
 ORDERS = {"arrival": False, "sorted": True}
 ONE, MIXED = "one seq_bn", f"{N_MIXED} adapters of {len(KINDS)} kinds"
 SDPA = "transformers sdpa fp16"
@@ -98,9 +104,9 @@ def cells(given: argparse.Namespace) -> list[Contender]:
         spec = {"dtype": "float16", "device": DEVICE, "batch": batch, "sorted": False}
         theirs = cell_key(SDPA, batch, length)
         found.append(Contender(theirs, "transformers", spec, texts, calls=given.calls))
-        for precision, short in PRECISIONS.items():
-            key = cell_key(f"polyhead {short}", batch, length)
-            own = packed([None], batch * length, precision)
+        for name, (precision, has_graphs) in CELL_WAYS.items():
+            own = packed([None], batch * length, precision) | {"graphs": has_graphs}
+            key = cell_key(name, batch, length)
             found.append(Contender(key, OURS, own, texts, theirs, given.calls))
     return found
 
@@ -134,7 +140,7 @@ def large_table(found: Mapping[str, Measured], texts: Sequence[Sequence[int]], f
 
 def cells_table(found: Mapping[str, Measured]) -> str:
     """Format the documents' table: milliseconds of each side in each cell."""
-    names = [SDPA, *(f"polyhead {short}" for short in PRECISIONS.values())]
+    names = [SDPA, *CELL_WAYS]
     lines = []
     for batch, length in CELLS:
         times = [found.get(cell_key(name, batch, length)) for name in names]

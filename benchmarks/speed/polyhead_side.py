@@ -114,9 +114,12 @@ class Polyhead:
     def _packed(self, spec: Spec, rows: Rows) -> Prepared:
         """All texts by one head, in batches of at most `batch_tokens` tokens, on a `device`.
 
-        Adapters are those of `adapters`, for each text that of its place in `choice`.
+        Adapters are those of `adapters`, for each text that of its place in `choice`. With `graphs`
+        the encoder's steps are recorded.
         """
         model = self._model(spec["precision"], spec["device"])
+        if spec.get("graphs"):
+            model.encoder.capture_graphs()
         task = self._add_task(model, "task", None)
         names = [self._add_adapter(model, config) for config in spec["adapters"]]
         choice = spec.get("choice") or [0] * len(rows)
