@@ -34,9 +34,13 @@ class BlankLinear(nn.Module):
         """Shape: (N, I) -> (N, O)."""
         return functional.linear(values, self.weight, self.bias)
 
-    def matrix(self) -> tuple[Tensor, Tensor | None]:
-        """Its weight and bias, as functional.linear takes them. Shape: (O, I) and (O,)."""
-        return self.weight, self.bias
+    def factors(self, values: Tensor) -> tuple[Tensor, Tensor]:
+        """Two matrices whose product is `values` times its own. Shape: (N, I) and (I, O)."""
+        return values, self.weight.t()
+
+    def matrix(self) -> Tensor:
+        """Its weight. Shape: (O, I)."""
+        return self.weight
 
     def draw_as_bert(self, generator: torch.Generator | None) -> None:
         """Fills it as BERT's layers are filled: weights N(0, 0.02), biases 0."""

@@ -132,23 +132,51 @@ class HypercomplexLinear(nn.Module):
         # saved with each of the layers that share it
         self._used = (rule, blocks)
         self.bias = nn.Parameter(torch.zeros(written)) if config.phm_bias else None
+        self.is_thin = _is_thin(config, read, written)
 
     def forward(self, values: Tensor) -> Tensor:
         """Shape: (N, I) -> (N, O)."""
-        return functional.linear(values, *self.matrix())
+        inner_NQ, weight_QO = self.factors(values)
+        return functional.linear(inner_NQ, weight_QO.t(), self.bias)
 
-    def matrix(self) -> tuple[Tensor, Tensor | None]:
-        """Its weight and bias, as functional.linear takes them. Shape: (O, I) and (O,).
+    def factors(self, values: Tensor) -> tuple[Tensor, Tensor]:
+        """Two matrices whose product is `values` times its own; see BlankLinear.
 
-        It is put together before tokens are multiplied: in a bottleneck it is far smaller than they
-        are.
+        With thin blocks it is first `values` times their left factors, all far smaller than the
+        layer's matrix, which need not be put together then.
         """
+        if not self.is_thin:
+            return values, self.matrix().t()
+        rule, blocks = self._used
+        left_PIK, right_PKO = blocks.tensors()
+        parts, read, rank = left_PIK.shape
+        left_QI = left_PIK.transpose(1, 2).reshape(parts * rank, read)
+        rule_SP1S1 = rule().transpose(0, 1).unsqueeze(2).unsqueeze(-1)
+        right_SPKSO = rule_SP1S1 * right_PKO.unsqueeze(2)
+        n_inner = len(rule_SP1S1) * parts * rank
+        inner = functional.linear(values.reshape(-1, read), left_QI)
+        return inner.view(len(values), n_inner), right_SPKSO.reshape(n_inner, -1)
+
+    def matrix(self) -> Tensor:
+        """Its weight, put together. Shape: (O, I)."""
         rule, blocks = self._used
         rule_PSS, blocks_PIO = rule(), blocks()
         (_, side, _), (_, read, written) = rule_PSS.shape, blocks_PIO.shape
         product = rule_PSS.flatten(1).t() @ blocks_PIO.flatten(1)
         weight_SOSI = product.view(side, side, read, written).permute(1, 3, 0, 2)
-        return weight_SOSI.reshape(side * written, side * read), self.bias
+        weight: Tensor = weight_SOSI.reshape(side * written, side * read)
+        return weight
+
+
+def _is_thin(config: BottleneckConfig, read: int, written: int) -> bool:
+    """Whether tokens are multiplied with the thin factors in less time than with the matrix.
+
+    Putting the matrix together takes time of its own, which counts where tokens are few.
+    """
+    if not config.factorized_phm_W:
+        return False
+    inner = config.phm_dim * config.phm_rank
+    return inner * (read + config.phm_dim * written) < read * written
 
 
 def _blocks(

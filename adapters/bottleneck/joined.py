@@ -10,14 +10,14 @@ encoder, R width of the bottlenecks.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
-from typing import Final
+from typing import Final, NamedTuple
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
+from polyhead.adapters.bottleneck.hypercomplex import HypercomplexLinear
+from polyhead.adapters.linear import BlankLinear
 from polyhead.batch import lane, sent
 
 __all__ = ["Bottleneck", "add_bottlenecks"]
@@ -26,17 +26,16 @@ _MOST_PADDING: Final = 4
 """Slices are stacked while the longest makes the others at most so many times as long in all."""
 
 
-@dataclass(frozen=True)
-class Bottleneck:
-    """The weights of one of them.
+class Bottleneck(NamedTuple):
+    """One of them.
 
     Attributes:
-        down: Weight and bias. Shape: (R, D) and (R,).
-        up: Weight and bias. Shape: (D, R) and (D,).
+        down: From D to R.
+        up: From R to D.
     """
 
-    down: tuple[Tensor, Tensor]
-    up: tuple[Tensor, Tensor]
+    down: BlankLinear | HypercomplexLinear
+    up: BlankLinear | HypercomplexLinear
 
 
 def add_bottlenecks(
@@ -51,16 +50,19 @@ def add_bottlenecks(
     Args:
         base_ND: What is added to.
         read_ND: What they read.
-        parts: Each one's tokens and weights; slices lie side by side and none is empty.
+        parts: Each one's tokens and layers; slices lie side by side and none is empty. All layers
+            have a bias, or all of one direction have none.
         activation: Between the two products.
         factor: What the results are multiplied with.
     """
     if _is_stacked(base_ND.device, [part for part, _ in parts]):
         _add_stacked(base_ND, read_ND, parts, activation, factor)
         return
-    for tokens, (down, up) in ((part, (own.down, own.up)) for part, own in parts):
-        inner_NR = activation(functional.linear(read_ND[tokens], *down))
-        base_ND[tokens].addmm_(inner_NR, up[0].t(), alpha=factor).add_(up[1], alpha=factor)
+    for tokens, (down, up) in parts:
+        inner_NQ, weight_QD = up.factors(activation(down(read_ND[tokens])))
+        sum_ND = base_ND[tokens].addmm_(inner_NQ, weight_QD, alpha=factor)
+        if up.bias is not None:
+            sum_ND.add_(up.bias, alpha=factor)
 
 
 def _is_stacked(device: torch.device, parts: Sequence[slice]) -> bool:
@@ -85,15 +87,19 @@ def _add_stacked(
     """As `add_bottlenecks`, by products of stacked weights; shorter slices are padded."""
     spans = tuple((part.start, part.stop) for part, _ in parts)
     tokens_GT, place_N = _padding(spans, read_ND.device, lane(read_ND.device))
-    down_GRD, down_GR = (
-        torch.stack(each) for each in zip(*(p.down for _, p in parts), strict=True)
-    )
-    up_GDR, up_GD = (torch.stack(each) for each in zip(*(p.up for _, p in parts), strict=True))
-    read_GTD = read_ND[tokens_GT]
-    inner_GTR = torch.baddbmm(down_GR.unsqueeze(1), read_GTD, down_GRD.transpose(1, 2))
-    up_GTD = torch.baddbmm(up_GD.unsqueeze(1), activation(inner_GTR), up_GDR.transpose(1, 2))
+    inner_GTR = _stacked([own.down for _, own in parts], read_ND[tokens_GT])
+    up_GTD = _stacked([own.up for _, own in parts], activation(inner_GTR))
     tokens = slice(parts[0][0].start, parts[-1][0].stop)
     base_ND[tokens].add_(up_GTD.flatten(0, 1).index_select(0, place_N), alpha=factor)
+
+
+def _stacked(layers: Sequence[BlankLinear | HypercomplexLinear], values_GTI: Tensor) -> Tensor:
+    """What each layer makes of its values. Shape: (G, T, O)."""
+    weight_GIO = torch.stack([layer.matrix() for layer in layers]).transpose(1, 2)
+    biases: list[Tensor] = [layer.bias for layer in layers if layer.bias is not None]
+    if not biases:
+        return torch.bmm(values_GTI, weight_GIO)
+    return torch.baddbmm(torch.stack(biases).unsqueeze(1), values_GTI, weight_GIO)
 
 
 @lru_cache(maxsize=16)  # the same at every site of every layer of a pass

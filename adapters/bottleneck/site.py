@@ -128,8 +128,7 @@ class BottleneckSite(nn.Module):
         if any(base_ND is given for given in (output, residual, read_ND)):
             base_ND = base_ND.clone()
         pairs = [
-            (part, Bottleneck(_weights(tap.down), _weights(tap.up)))
-            for part, tap in zip(parts, taps, strict=True)
+            (part, Bottleneck(tap.down, tap.up)) for part, tap in zip(parts, taps, strict=True)
         ]
         factor: float = self.config.scaling  # type: ignore[assignment]  # others have no join_key
         add_bottlenecks(base_ND, read_ND, pairs, self.activation, factor)
@@ -207,8 +206,8 @@ class BottleneckSite(nn.Module):
 
     def _up(self, inner_NR: Tensor) -> Tensor:
         """The bottleneck's result, scaled. Shape: (N, R) -> (N, D)."""
-        weight_DR, bias_D, factor = self._scaled_up()
-        up_ND = functional.linear(inner_NR, weight_DR, bias_D)
+        inner_NQ, weight_QD, bias_D, factor = self._scaled_up(inner_NR)
+        up_ND = functional.linear(inner_NQ, weight_QD.t(), bias_D)
         return up_ND if factor == 1.0 else up_ND * factor
 
     def _part(self, up_ND: Tensor, share_N1: Tensor | None) -> Tensor:
@@ -221,21 +220,26 @@ class BottleneckSite(nn.Module):
         """What is let through of the bottleneck's result on top of `base_ND`. Shape: (N, D)."""
         if share_N1 is not None or (self.training and self.config.dropout > 0):
             return base_ND + self._part(self._up(inner_NR), share_N1)
-        weight_DR, bias_D, factor = self._scaled_up()
+        inner_NQ, weight_QD, bias_D, factor = self._scaled_up(inner_NR)
         # a product that accumulates onto the base takes a quarter less time than product and sum
-        sum_ND = torch.addmm(base_ND, inner_NR, weight_DR.t(), alpha=factor)
+        sum_ND = torch.addmm(base_ND, inner_NQ, weight_QD, alpha=factor)
         return sum_ND if bias_D is None else sum_ND.add_(bias_D, alpha=factor)
 
-    def _scaled_up(self) -> tuple[Tensor, Tensor | None, float]:
-        """Weight and bias of the projection up, and the factor that is still to be applied.
+    def _scaled_up(self, inner_NR: Tensor) -> tuple[Tensor, Tensor, Tensor | None, float]:
+        """Two factors of the projection up, its bias, and the factor that is still to be applied.
 
         A learned scaling multiplies the weights: they are fewer numbers than the tokens have.
         """
-        weight_DR, bias_D = self.up.matrix()
+        inner_NQ, weight_QD = self.up.factors(inner_NR)
+        bias_D = self.up.bias
         if not isinstance(self.scale, Tensor):
-            return weight_DR, bias_D, self.scale
-        bias_D = None if bias_D is None else bias_D * self.scale
-        return weight_DR * self.scale.unsqueeze(1), bias_D, 1.0
+            return inner_NQ, weight_QD, bias_D, self.scale
+        return (
+            inner_NQ,
+            weight_QD * self.scale,
+            None if bias_D is None else bias_D * self.scale,
+            1.0,
+        )
 
     def _draw_weights(self, generator: torch.Generator | None) -> None:
         """Fills the projections as `init_weights` says; norms start as identity."""
@@ -254,18 +258,14 @@ class BottleneckSite(nn.Module):
             init.zeros_(self.up.bias)
 
 
-def _weights(linear: nn.Module) -> tuple[Tensor, Tensor]:
-    """Of a BlankLinear: others have no `join_key`."""
-    return linear.weight, linear.bias  # type: ignore[return-value]
-
-
 def _join_key(config: BottleneckConfig, inner: int) -> Hashable | None:
     """What bottlenecks have in common that can be run together; None for those that cannot."""
-    has_own_steps = config.use_gating or config.ln_before or config.ln_after or config.phm_layer
+    has_own_steps = config.use_gating or config.ln_before or config.ln_after
     if has_own_steps or isinstance(config.scaling, str):
         return None
     return (
         *(BottleneckSite, inner, config.non_linearity, float(config.scaling)),
         *(config.is_parallel, config.original_ln_before, config.original_ln_after),
         config.residual_before_ln,
+        *(config.phm_layer, config.phm_bias),
     )

@@ -10,6 +10,7 @@ from benchmarks.speed.rounds import Contender
 from benchmarks.speed.sides import OURS
 from polyhead.bench import lengths, rows
 from polyhead.encoder import DistilBertConfig
+from polyhead.model import BATCH_TOKENS
 
 BATCH = 32
 N_MIXED = 32
@@ -32,6 +33,7 @@ ADAPTERS_SORTED = "adapters seq_bn, sorted"
 ORT_INT8_SORTED = "ONNX Runtime int8, sorted"
 OURS_ONE = "polyhead fp32, one seq_bn"
 OURS_MIXED = f"polyhead fp32, {N_MIXED} adapters of {len(KINDS)} kinds"
+OURS_EACH = f"{OURS_MIXED}, all in each batch"
 OURS_RESIDENT = "polyhead fp32, drawn from many seq_bn"
 OURS_INT8 = "polyhead int8, one seq_bn"
 PEAK = "GEMM peak"
@@ -103,8 +105,11 @@ def ours(
     kinds = {**answer, "adapters": [KINDS[n % len(KINDS)] for n in range(N_MIXED)]}
     same = {**answer, "adapters": ["seq_bn"] * N_MIXED}
     many = {**answer, "adapters": ["seq_bn"] * resident, "choice": list(drawn)}
+    # batches by length alone; `answer` puts texts under one adapter together
+    in_each = {"kind": "packed", "device": "cpu", "batch_tokens": BATCH_TOKENS}
     found += [
         Contender(OURS_MIXED, OURS, {**kinds, "choice": list(mixed)}, texts),
+        Contender(OURS_EACH, OURS, {**kinds, **in_each, "choice": list(mixed)}, texts),
         Contender(f"polyhead fp32, {N_MIXED} seq_bn", OURS, {**same, "choice": list(mixed)}, texts),
         Contender(OURS_RESIDENT, OURS, many, texts),
         Contender(PEAK, OURS, {"kind": "gemm_peak", "dtype": "float32"}),

@@ -9,9 +9,9 @@ def test_they_compute_what_torchs_own_does():
     values = torch.randn(4, 5)
     expected = functional.linear(values, layer.weight, layer.bias)
     torch.testing.assert_close(layer(values), expected)
-    weight, bias = layer.matrix()
-    assert weight is layer.weight
-    assert bias is layer.bias
+    assert layer.matrix() is layer.weight
+    one, other = layer.factors(values)
+    torch.testing.assert_close(one @ other + layer.bias, expected)
 
 
 def test_a_blank_layer_draws_nothing_until_it_is_told_to():

@@ -47,7 +47,10 @@ def whole(matrices):
     "fields",
     [
         {},
+        {"phm_dim": 2},
         {"phm_dim": 2, "phm_rank": 3},
+        {"phm_dim": 2, "shared_phm_rule": False, "factorized_phm_rule": True, "phm_bias": False},
+        {"phm_dim": 1, "phm_rank": 2},
         {"phm_dim": 1},
         {"phm_dim": 8, "factorized_phm_W": False},
         {"shared_phm_rule": False},
@@ -71,16 +74,28 @@ def test_the_matrix_is_a_sum_of_kronecker_products(fields):
         if config.phm_bias:
             expected = expected + layer.bias
         torch.testing.assert_close(layer(values), expected, atol=2e-5, rtol=1e-5)
-        weight, bias = layer.matrix()
-        torch.testing.assert_close(weight, matrix.T, atol=1e-5, rtol=1e-5)
-        assert bias is layer.bias
+        torch.testing.assert_close(layer.matrix(), matrix.T, atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("fields", "is_thin"),
+    [
+        ({"phm_dim": 2}, True),  # 2 * (24 + 2 * 8) products a token, and 24 * 8 with the matrix
+        ({"phm_dim": 4}, False),  # 4 * (24 + 4 * 8)
+        ({"phm_dim": 2, "phm_rank": 3}, False),
+        ({"phm_dim": 2, "factorized_phm_W": False}, False),
+    ],
+)
+def test_thin_factors_are_multiplied_where_that_is_less_work(fields, is_thin):
+    _, down, _ = made(configured(**fields))
+    assert down.is_thin is is_thin
 
 
 def test_layers_have_far_fewer_numbers_than_their_matrices():
     _, down, _ = made(configured())
     # 4 columns of 24 / 4, 4 rows of 8 / 4, and the bias
     assert sum(parameter.numel() for parameter in down.parameters()) == 24 + 8 + 8
-    assert down.matrix()[0].numel() == 24 * 8
+    assert down.matrix().numel() == 24 * 8
 
 
 def test_what_is_shared_belongs_to_no_layer():

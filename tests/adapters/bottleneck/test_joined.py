@@ -8,10 +8,11 @@ from torch import nn
 
 from polyhead.adapters import BottleneckConfig
 from polyhead.adapters.bottleneck import joined
+from polyhead.adapters.bottleneck.hypercomplex import HypercomplexShared
 from polyhead.adapters.bottleneck.site import BottleneckSite
 from polyhead.batch import Packing
 
-WIDTH, INNER = 8, 3
+WIDTH, INNER = 8, 4
 PACKING = Packing((4, 1, 6, 2))
 PARTS = [slice(0, 5), slice(5, 11), slice(11, 13)]
 CLOSE = {"atol": 1e-6, "rtol": 1e-5}
@@ -29,7 +30,12 @@ JOINABLE = [
         (False, True), (False, True), (True, False, "post_add")
     )
     if before or residual != "post_add"
-] + [configured(is_parallel=True, scaling=4.0), configured(scaling=0.5)]
+] + [
+    configured(is_parallel=True, scaling=4.0),
+    configured(scaling=0.5),
+    configured(phm_layer=True, phm_dim=2),
+    configured(phm_layer=True, phm_dim=2, phm_bias=False, factorized_phm_W=False),
+]
 ALONE = [
     configured(use_gating=True),
     configured(ln_before=True),
@@ -43,9 +49,11 @@ def sites(config, number=3):
     made = []
     for seed in range(number):
         torch.manual_seed(seed)
-        site = BottleneckSite(config, WIDTH, INNER, None).eval()
-        for parameter in site.parameters():
-            nn.init.normal_(parameter, std=0.5)
+        shared = HypercomplexShared(config, WIDTH, INNER, None) if config.phm_layer else None
+        site = BottleneckSite(config, WIDTH, INNER, None, shared).eval()
+        for module in (site, shared):
+            for parameter in () if module is None else module.parameters():
+                nn.init.normal_(parameter, std=0.5)
         made.append(site)
     return made
 

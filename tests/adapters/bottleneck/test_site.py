@@ -295,7 +295,7 @@ def test_hypercomplex_projections_take_the_place_of_plain_ones(fields):
     plain = BottleneckSite(configured(**fields | {"phm_bias": True}), WIDTH, 4, None)
     with torch.no_grad():
         for own, theirs in ((plain.down, site.down), (plain.up, site.up)):
-            weight, bias = theirs.matrix()
+            weight, bias = theirs.matrix(), theirs.bias
             own.weight.copy_(weight)
             own.bias.copy_(torch.zeros(len(weight)) if bias is None else bias)
         if config.scaling == "channel":
