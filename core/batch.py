@@ -77,14 +77,21 @@ class Packing:
 
     Attributes:
         lengths: Tokens of each row, in packed order; none is 0.
+        whole: Tokens of each row before those at its end were left out; None where none were.
     """
 
     lengths: tuple[int, ...]
+    whole: tuple[int, ...] | None = None
 
     @cached_property
     def starts(self) -> tuple[int, ...]:
         """The first token of each row, and, last, the number of all tokens: B + 1 numbers."""
         return (0, *accumulate(self.lengths))
+
+    @property
+    def whole_lengths(self) -> tuple[int, ...]:
+        """Tokens of each row, with those that were left out."""
+        return self.lengths if self.whole is None else self.whole
 
     @property
     def n_rows(self) -> int:
@@ -135,12 +142,16 @@ class Packing:
         """
         found = self._parts.get((start, stop))
         if found is None:
-            found = self._parts[start, stop] = Packing(self.lengths[start:stop])
+            whole = None if self.whole is None else self.whole[start:stop]
+            found = self._parts[start, stop] = Packing(self.lengths[start:stop], whole)
         return found
 
     def picked(self, rows: Sequence[int]) -> Packing:
         """The packing of some rows alone, in their order; a row may come more than once."""
-        return Packing(tuple(self.lengths[row] for row in rows))
+        lengths = tuple(self.lengths[row] for row in rows)
+        if self.whole is None:
+            return Packing(lengths)
+        return Packing(lengths, tuple(self.whole[row] for row in rows))
 
     def tokens_of(self, rows: Sequence[int]) -> Tensor:
         """Where the tokens of some rows lie, row by row. Shape: (M,), int64, on the CPU."""

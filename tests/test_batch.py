@@ -216,3 +216,12 @@ def test_gradients_pass_through_what_is_mapped_back():
     hidden = Hidden(values, packing, (0, 1), inverses=(doubled, None))
     hidden.inverted(hidden.tokens).sum().backward()
     assert values.grad[:, 0].tolist() == [2, 2, 1]
+
+
+def test_a_packing_of_rows_that_were_cut_tells_how_long_they_were():
+    cut = Packing((1, 2, 1), (3, 2, 5))
+    assert cut.whole_lengths == (3, 2, 5)
+    assert cut.n_tokens == 4
+    assert cut.rows(1, 3) == Packing((2, 1), (2, 5))
+    assert cut.picked([2, 0, 2]) == Packing((1, 1, 1), (5, 3, 5))
+    assert Packing((4, 5)).whole_lengths == (4, 5)

@@ -58,6 +58,11 @@ class ReftAdapter(Adapter):
             taps[layer] = LayerTaps(output=site)
         self._taps = tuple(taps)
 
+    @property
+    def is_per_token(self) -> bool:
+        """See the base class."""
+        return True
+
     def taps(self, layer: int) -> LayerTaps:
         """The change behind `layer`."""
         return self._taps[layer]

@@ -108,9 +108,9 @@ class ReftSite(nn.Module):
         """The tokens at the start of rows and those at their ends, none of them in both."""
         first: list[int] = []
         last: list[int] = []
-        for start, length in zip(packing.starts, packing.lengths, strict=False):
-            end = start + length
-            middle = end - min(self.config.suffix_positions, length)
-            first += range(start, min(start + self.config.prefix_positions, middle))
-            last += range(middle, end)
+        rows = zip(packing.starts, packing.lengths, packing.whole_lengths, strict=False)
+        for start, length, whole in rows:
+            middle = whole - min(self.config.suffix_positions, whole)
+            first += range(start, start + min(self.config.prefix_positions, middle, length))
+            last += range(start + middle, start + length)
         return first, last

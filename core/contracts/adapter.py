@@ -105,8 +105,9 @@ class Adapter(nn.Module, ABC):
         """Whether what it makes of a token behind the attention follows from that token alone.
 
         The sites are "out", "attention", "lin1", "inner", "lin2", "ffn" and "output". If so, the
-        last layer need not be computed for tokens that a head does not read. A gate for each row,
-        say, reads all of its tokens. By default False, which is always right.
+        last layer need not be computed for tokens that a head does not read; `packing.whole` still
+        tells how long rows were, for what depends on a token's place. A gate for each row, say,
+        reads all of its tokens. By default False, which is always right.
         """
         return False
 

@@ -48,7 +48,10 @@ class RowEnds:
         """
         shorter = self._before(forks, packing.n_rows)
         lengths = zip(shorter, packing.lengths, strict=True)
-        left = Packing(tuple(1 if first_only else length for first_only, length in lengths))
+        left = Packing(
+            tuple(1 if first_only else length for first_only, length in lengths),
+            packing.whole_lengths,
+        )
         starts = torch.tensor(packing.starts[:-1], dtype=torch.long)
         return left, starts[left.row_of_token] + left.column_of_token
 

@@ -23,14 +23,15 @@ PER_TOKEN = {
     "parallel": "par_bn",
     "compacter": "compacter[reduction_factor=8]",
     "mam": "mam",
+    "reft": "loreft",
+    "last_reft": "loreft[prefix_positions=0,suffix_positions=2]",
+    "untied_reft": "noreft[prefix_positions=1,suffix_positions=4,tied_weights=false]",
 }
 WHOLE_ROW = {
     "gated": "seq_bn[use_gating=true]",
     "gated_lora": "lora[use_gating=true,modules=['lin1','out']]",
     "gated_ia3": "ia3[use_gating=true]",
     "unipelt": "unipelt",
-    "reft": "loreft",
-    "last_reft": "loreft[prefix_positions=0,suffix_positions=2]",
     "prompt": "prompt_tuning",
     "inv": "seq_bn_inv",
 }
