@@ -35,9 +35,11 @@ OURS_ONE = "polyhead fp32, one seq_bn"
 OURS_MIXED = f"polyhead fp32, {N_MIXED} adapters of {len(KINDS)} kinds"
 OURS_EACH = f"{OURS_MIXED}, all in each batch"
 OURS_RESIDENT = "polyhead fp32, drawn from many seq_bn"
+OURS_OWN_HEADS = f"{OURS_RESIDENT}, each with a head of its own"
 OURS_INT8 = "polyhead int8, one seq_bn"
 PEAK = "GEMM peak"
-CHOOSING, ADDING = "choosing among {}, longer than 1", "adding one to {}"
+CHOOSING, ADDING = "choosing among {}", "adding one to {}"
+ANOTHER = "calling another of {} each time, longer than calling one"
 
 
 def contenders(given: argparse.Namespace) -> list[Contender]:
@@ -111,11 +113,14 @@ def ours(
         Contender(OURS_MIXED, OURS, {**kinds, "choice": list(mixed)}, texts),
         Contender(OURS_EACH, OURS, {**kinds, **in_each, "choice": list(mixed)}, texts),
         Contender(f"polyhead fp32, {N_MIXED} seq_bn", OURS, {**same, "choice": list(mixed)}, texts),
-        Contender(OURS_RESIDENT, OURS, many, texts),
+        Contender(OURS_RESIDENT, OURS, {**many, **in_each}, texts),
+        Contender(OURS_OWN_HEADS, OURS, many, texts),
         Contender(PEAK, OURS, {"kind": "gemm_peak", "dtype": "float32"}),
     ]
     for others in (0, resident - 1):
         spec = {"kind": "adding", "resident": others}
         found.append(Contender(ADDING.format(others), OURS, spec))
-    spec = {"kind": "choosing", "resident": resident}
-    return [*found, Contender(CHOOSING.format(resident), OURS, spec)]
+    for name, kind in ((CHOOSING, "choosing"), (ANOTHER, "another")):
+        spec = {"kind": kind, "resident": resident}
+        found.append(Contender(name.format(resident), OURS, spec))
+    return found

@@ -26,10 +26,26 @@ N_PRODUCTS = 20
 
 
 def choosing(spec: Spec, rows: Rows) -> Prepared:
+    """The time in which a name leads to its adapter, one of `resident`."""
+    del rows
+    model = tiny_model(spec["resident"])
+    draw = random.Random(0)  # noqa: S311  (which adapter, not a secret)
+
+    def run() -> float:
+        names = draw.choices(list(model.adapters), k=N_CHOICES)
+        started = time.perf_counter()
+        for name in names:
+            model.adapters_of(name)
+        return (time.perf_counter() - started) / N_CHOICES
+
+    return Prepared(run, is_figure=True)
+
+
+def another(spec: Spec, rows: Rows) -> Prepared:
     """What a call takes longer where its adapter is one of `resident`, and not the only one.
 
     On a tiny encoder, so that little else takes time; both models in turns, another adapter of the
-    many each time.
+    many each time: so it has to be brought into the processor's caches, too.
     """
     del rows
     only, many = (tiny_model(count) for count in (1, spec["resident"]))
@@ -131,6 +147,7 @@ def shape() -> ph.EncoderShape:
 
 FIGURES: Mapping[str, Callable[[Spec, Rows], Prepared]] = {
     "choosing": choosing,
+    "another": another,
     "adding": adding,
     "gemm_peak": gemm_peak,
     "bare_products": bare_products,
