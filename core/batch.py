@@ -155,9 +155,15 @@ class Packing:
 
     def tokens_of(self, rows: Sequence[int]) -> Tensor:
         """Where the tokens of some rows lie, row by row. Shape: (M,), int64, on the CPU."""
-        picked = self.picked(rows)
-        starts = torch.tensor([self.starts[row] for row in rows], dtype=torch.long)
-        return starts[picked.row_of_token] + picked.column_of_token
+        return self.picked(rows).places([self.starts[row] for row in rows])
+
+    def places(self, starts: Sequence[int]) -> Tensor:
+        """Where the tokens of these rows lie among others, row by row. Shape: (N,), int64, CPU.
+
+        Args:
+            starts: Where the first token of each row lies there.
+        """
+        return _numbers(starts)[self.row_of_token] + self.column_of_token
 
     @cached_property
     def _parts(self) -> dict[tuple[int, int], Packing]:

@@ -10,8 +10,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import torch
-
 from polyhead.batch import Packing
 from polyhead.contracts import LayerStep
 
@@ -52,8 +50,7 @@ class RowEnds:
             tuple(1 if first_only else length for first_only, length in lengths),
             packing.whole_lengths,
         )
-        starts = torch.tensor(packing.starts[:-1], dtype=torch.long)
-        return left, starts[left.row_of_token] + left.column_of_token
+        return left, left.places(packing.starts[:-1])
 
     def _before(
         self, forks: Mapping[tuple[int, LayerStep], Sequence[int]], n_rows: int
