@@ -259,7 +259,8 @@ class Encoder(nn.Module):
         if embeddings_tap is not None:
             hidden, packing = embeddings_tap.enter(hidden, packing)
         maps: list[AttentionMaps] | None = [] if keep_attentions else None
-        may_end = not (keep_layers or keep_attentions or leaving_tap or embeddings_tap)
+        is_tapped = leaving_tap is not None or embeddings_tap is not None
+        may_end = not (keep_layers or keep_attentions or is_tapped)
         ends = self._ends(first_only, depth) if may_end else None
         attend_of = partial(self._attends, head_mask=head_mask, maps=maps)
         rows = PassingRows(packing, attend_of, forks, ends)
