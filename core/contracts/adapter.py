@@ -94,6 +94,9 @@ class Adapter(nn.Module, ABC):
     def __init_subclass__(cls, **kwargs: object) -> None:
         super().__init_subclass__(**kwargs)
         check_contract(cls, AdapterConfig)
+        if {"taps", "taps_over"} & cls.__dict__.keys() and "is_per_token" not in cls.__dict__:
+            # what a base says of its own taps holds for no others
+            cls.is_per_token = Adapter.is_per_token  # type: ignore[method-assign]
 
     @cached_property
     def sort(self) -> Hashable:
@@ -107,7 +110,8 @@ class Adapter(nn.Module, ABC):
         The sites are "out", "attention", "lin1", "inner", "lin2", "ffn" and "output". If so, the
         last layer need not be computed for tokens that a head does not read; `packing.whole` still
         tells how long rows were, for what depends on a token's place. A gate for each row, say,
-        reads all of its tokens. By default False, which is always right.
+        reads all of its tokens. By default False, which is always right; a class with `taps` of its
+        own says so anew.
         """
         return False
 

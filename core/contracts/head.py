@@ -82,6 +82,9 @@ class Head(nn.Module, ABC):
     def __init_subclass__(cls, **kwargs: object) -> None:
         super().__init_subclass__(**kwargs)
         check_contract(cls, HeadConfig)
+        if "forward" in cls.__dict__ and "reads_first_only" not in cls.__dict__:
+            # what a base says of its own `forward` holds for no other
+            cls.reads_first_only = Head.reads_first_only  # type: ignore[method-assign]
         example = getattr(cls, "Example", None)
         if not inspect.isabstract(cls) and not (
             isinstance(example, type) and issubclass(example, Example)
@@ -161,7 +164,8 @@ class Head(nn.Module, ABC):
         """Whether `forward` reads nothing but `hidden.cls`, each row's first token.
 
         The encoder's last layer need not be computed for other tokens then. It says so of the last
-        layer alone: never for a head with `keeps_layers`.
+        layer alone: never for a head with `keeps_layers`. A class with a `forward` of its own says
+        so anew.
         """
         return False
 

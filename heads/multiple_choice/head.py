@@ -106,6 +106,11 @@ class MultipleChoiceHead(PooledHead):
             for example, target in zip(examples, targets, strict=True)
         ]
 
+    @property
+    def reads_first_only(self) -> bool:
+        """See the base class, whose `forward` is all that reads hidden states."""
+        return super().reads_first_only
+
     def forward(self, hidden: Hidden) -> Tensor:
         """Logits, -inf where an example has fewer choices than others. Shape: (E, C)."""
         scores_R = super().forward(hidden).squeeze(1)

@@ -88,6 +88,11 @@ class RegressionHead(PooledHead):
         """
         return encode_texts(examples, tokenizer, self._target)
 
+    @property
+    def reads_first_only(self) -> bool:
+        """See the base class, whose `forward` is all that reads hidden states."""
+        return super().reads_first_only
+
     def forward(self, hidden: Hidden) -> Tensor:
         """The outputs in the labels' unit. Shape: (B, K).
 

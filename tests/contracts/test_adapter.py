@@ -129,3 +129,24 @@ def test_a_side_adapter_must_read():
 
     with pytest.raises(TypeError, match="abstract"):
         Silent(ScaleConfig(), SHAPE)
+
+
+class PerToken(Adapter):
+    kind = "per_token"
+    Config = ScaleConfig
+    is_per_token = True
+
+    def taps(self, layer):
+        return NO_TAPS
+
+
+def test_what_is_per_token_is_said_anew_with_taps_of_its_own():
+    class Same(PerToken):
+        pass
+
+    class Other(PerToken):
+        def taps(self, layer):
+            return NO_TAPS
+
+    found = [cls(ScaleConfig(), SHAPE).is_per_token for cls in (PerToken, Same, Other)]
+    assert found == [True, True, False]

@@ -234,3 +234,28 @@ def test_logits_are_the_one_output_and_parts_are_refused():
 def test_an_answer_is_shown_in_a_few_words(fields, text):
     answer = create_model("Answer", __base__=Prediction, **dict.fromkeys(fields, (object, ...)))
     assert str(answer(**fields)) == text
+
+
+class FirstHead(PointHead):
+    reads_first_only = True
+
+    def forward(self, hidden):
+        return hidden.cls
+
+
+def test_what_a_head_reads_is_said_anew_with_a_forward_of_its_own():
+    class Same(FirstHead):
+        pass
+
+    class Other(FirstHead):
+        def forward(self, hidden):
+            return hidden.mean()
+
+    class Anew(Other):
+        reads_first_only = True
+
+        def forward(self, hidden):
+            return hidden.cls * 2
+
+    found = [cls(PointConfig(), SHAPE).reads_first_only for cls in (FirstHead, Same, Other, Anew)]
+    assert found == [True, True, False, True]

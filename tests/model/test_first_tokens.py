@@ -220,3 +220,22 @@ def test_rows_out_of_the_prefix_cache_end_short_too(model, whole, last_tokens):
     found = last_tokens(own)
     own.compute(calls)
     assert found == [2, 1]
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        ph.RegressionHeadConfig(pooling="cls"),
+        ph.MultilabelHeadConfig(labels=LABELS, pooling="cls"),
+        ph.MultipleChoiceHeadConfig(pooling="cls"),
+        ph.EmbeddingHeadConfig(pooling="cls"),
+    ],
+    ids=lambda config: type(config).__name__,
+)
+@torch.inference_mode()
+def test_every_kind_that_pools_the_first_token_gains(make_model, last_tokens, config):
+    own = make_model()
+    own.add_head("first", config, adapter=None)
+    found = last_tokens(own)
+    own.compute([HeadCall("first", (row(1, 2, 3), row(4, 5)), (None, None))])
+    assert found == [2]

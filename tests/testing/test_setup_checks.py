@@ -148,6 +148,8 @@ def test_a_head_that_reads_more_than_it_says_is_found(good_head, fails, check_he
         reads_first_only = True
 
     class Failing(Broken):
+        reads_first_only = True
+
         def forward(self, hidden):
             return self.out(hidden.tokens[hidden.n_rows].expand(hidden.n_rows, -1))
 
