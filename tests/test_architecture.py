@@ -52,7 +52,7 @@ MAY_IMPORT = {
     "polyhead.merging": CONTRACTS | {"polyhead.encoder"},
     "polyhead.hub": MIDDLE,
     "polyhead.caches": CONTRACTS | {"polyhead.encoder"},
-    "polyhead.hosting": CONTRACTS | {"polyhead.composition"},
+    "polyhead.hosting": CONTRACTS | {"polyhead.composition", "polyhead.encoder"},
     "polyhead.model": MIDDLE
     | {"polyhead.caches", "polyhead.hosting", "polyhead.hub", "polyhead.merging"},
     "polyhead.adapters": PLUGIN_FACE,

@@ -12,6 +12,7 @@ from weakref import ReferenceType, WeakKeyDictionary, ref
 from torch import Tensor, nn
 
 from polyhead.encoder.tensor_bytes import add_bytes
+from polyhead.encoder.tensor_writes import n_writes
 
 if TYPE_CHECKING:
     from polyhead.contracts import Adapter, Head
@@ -100,14 +101,14 @@ class _Seen(NamedTuple):
 
     @classmethod
     def of(cls, weight: Tensor) -> _Seen:
-        return cls(ref(weight), weight.detach(), _writes(weight))
+        return cls(ref(weight), weight.detach(), n_writes(weight))
 
     def is_of(self, weight: Tensor) -> bool:
         return (
             self.weight() is weight
             and self.memory.data_ptr() == weight.data_ptr()
             and self.memory.dtype == weight.dtype
-            and self.writes == _writes(weight)
+            and self.writes == n_writes(weight)
             and not _may_be_learning(weight)
         )
 
@@ -130,11 +131,6 @@ class _Known:
 
 def _weights_of(part: object) -> list[Tensor]:
     return [*part.parameters(), *part.buffers()] if isinstance(part, nn.Module) else []
-
-
-def _writes(weight: Tensor) -> int:
-    """How often a tensor was written in place."""
-    return 0 if weight.is_inference() else weight._version  # noqa: SLF001 - torch tells it nowhere else
 
 
 def _may_be_learning(weight: Tensor) -> bool:

@@ -8,6 +8,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from polyhead.encoder.tensor_writes import n_writes
+
 __all__ = ["Prepared"]
 
 
@@ -44,7 +46,7 @@ class Prepared:
     @torch.no_grad()
     def _made(self, weight: Tensor) -> _Kept:
         held = weight.detach()
-        return _Kept(held, _writes(weight), self._make(held))
+        return _Kept(held, n_writes(weight), self._make(held))
 
     def __getstate__(self) -> dict[str, object]:
         """What a copy takes over: all but what is kept."""
@@ -65,9 +67,4 @@ class _Kept(NamedTuple):
     made: Tensor
 
     def is_of(self, weight: Tensor) -> bool:
-        return self.writes == _writes(weight) and self.weight.data_ptr() == weight.data_ptr()
-
-
-def _writes(weight: Tensor) -> int:
-    """How often a tensor was written in place."""
-    return 0 if weight.is_inference() else weight._version  # noqa: SLF001 - torch tells it nowhere else
+        return self.writes == n_writes(weight) and self.weight.data_ptr() == weight.data_ptr()

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from polyhead.encoder.tensor_writes import n_writes
+
 if TYPE_CHECKING:
     from polyhead.contracts import Adapter
 
@@ -90,7 +92,7 @@ class HostCopy:
         for owner, name, tensor, place in self._weights:
             if owner.get(name) is not tensor or tensor.data_ptr() != place:
                 return None
-            found.append(_writes(tensor))
+            found.append(n_writes(tensor))
         return tuple(found)
 
     def twin(self, flat: Tensor) -> Adapter:
@@ -126,10 +128,3 @@ def _spans(tensors: list[Tensor]) -> tuple[tuple[_Span, ...], int]:
         spans.append(_Span(start, tensor.dtype, tensor.shape))
         start += -(-tensor.nbytes // _ALIGNED) * _ALIGNED
     return tuple(spans), start
-
-
-def _writes(tensor: Tensor) -> int:
-    try:
-        return tensor._version  # noqa: SLF001 - torch tells it nowhere else
-    except RuntimeError:  # of one made in inference mode nothing is counted
-        return 0
