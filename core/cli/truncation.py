@@ -14,7 +14,7 @@ __all__ = ["count_cut", "note_cut"]
 
 def count_cut(encoded: "Iterable[Encoded]") -> int:
     """How many examples have tokens that did not fit."""
-    return sum(any(row.n_dropped for row in item.rows) for item in encoded)
+    return sum(item.is_cut for item in encoded)
 
 
 def note_cut(task: "Task", n_cut: int, n_texts: int, what: str = "texts") -> None:

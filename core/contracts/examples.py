@@ -71,6 +71,11 @@ class Encoded:
         """Tokens of all its rows."""
         return sum(len(row) for row in self.rows)
 
+    @property
+    def is_cut(self) -> bool:
+        """Whether some of its tokens did not fit."""
+        return any(row.n_dropped for row in self.rows)
+
 
 def targets_of(encoded: Sequence[Encoded]) -> Tensor:
     """The targets of a batch, concatenated.

@@ -88,6 +88,14 @@ class CachingModel(ModelParts):
                 cache.digests.forget()
         return super().train(mode)
 
+    def result_cache_for(self, *, private: bool) -> ResultCache | None:
+        """Where answers that are computed now may be looked for and kept; None for nowhere.
+
+        Args:
+            private: Whether caches must not know of them.
+        """
+        return None if private else self._usable(self._result_cache)
+
     def _usable(self, cache: CacheT | None) -> CacheT | None:
         """`cache`, if what is computed now follows from what its keys tell."""
         return cache if self.encoder.is_frozen else None

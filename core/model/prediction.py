@@ -44,19 +44,22 @@ class HeadCall:
         rows: Its rows.
         adapters: Each row's adapter, several put together, or None for the bare encoder.
         row_counts: How many rows each example has; one each when None.
+        private: Whether the model's own caches must not know of these rows, as of those of
+            `private_tasks`.
     """
 
     head: str
     rows: tuple[Row, ...]
     adapters: tuple[AdapterSetup, ...]
     row_counts: tuple[int, ...] | None = None
+    private: bool = False
 
     @classmethod
-    def of(cls, task: Task, encoded: Sequence[Encoded]) -> HeadCall:
+    def of(cls, task: Task, encoded: Sequence[Encoded], *, private: bool = False) -> HeadCall:
         """What to ask `task`'s head about `encoded`."""
         rows = tuple(row for item in encoded for row in item.rows)
         counts = tuple(len(item.rows) for item in encoded)
-        return cls(task.head, rows, (task.adapter,) * len(rows), counts)
+        return cls(task.head, rows, (task.adapter,) * len(rows), counts, private)
 
 
 @dataclass(frozen=True)
@@ -86,11 +89,13 @@ class Computing:
             are done.
         prefetch: Is told the adapters of the batch that comes next, while this one is computed.
         batch_tokens: Most tokens of a batch.
+        private: Whether the model's caches must not know of the rows.
     """
 
     compute: Compute
     prefetch: Callable[[Iterable[AdapterSetup]], None]
     batch_tokens: int = BATCH_TOKENS
+    private: bool = False
 
 
 def as_list(texts: object) -> list[object]:
@@ -209,7 +214,10 @@ def _answer_batch(
         number: [questions[number].encoded[place] for place in places]
         for number, places in batch.items()
     }
-    calls = [HeadCall.of(questions[number].task, encoded) for number, encoded in chosen.items()]
+    calls = [
+        HeadCall.of(questions[number].task, encoded, private=computing.private)
+        for number, encoded in chosen.items()
+    ]
     with torch.inference_mode():
         outputs = computing.compute(calls)
     computing.prefetch(ahead)  # before the answers are read, which waits for them

@@ -6,7 +6,8 @@ row by row, and many threads call one model at once.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Self, overload
@@ -14,6 +15,7 @@ from typing import Self, overload
 import torch
 from torch import Tensor
 
+from polyhead.batch import Hidden
 from polyhead.composition import AdapterSetup
 from polyhead.contracts import Adapter, Example, Head, HeadOutput, Prediction
 from polyhead.encoder import (
@@ -239,23 +241,17 @@ class DistilBertModelWithHeads(DocumentedModel, CachingModel, HostedAdaptersMode
         return ModelOutput(encoded, row_heads, heads, outputs, losses, penalties)
 
     def compute(
-        self,
-        calls: Sequence[HeadCall],
-        cache: ActivationCache | None = None,
-        *,
-        private: bool = False,
+        self, calls: Sequence[HeadCall], cache: ActivationCache | None = None
     ) -> list[HeadOutput]:
         """Runs rows of any heads and adapters in one packed pass.
 
-        Training, prediction and serving all come through here. Whether a graph is recorded is
-        torch's mode's affair.
+        Training and prediction come through here. Whether a graph is recorded is torch's mode's
+        affair.
 
         Args:
             calls: The heads and their rows.
             cache: Hidden states of the bare encoder, found there and kept there. It must keep all
                 layers that the calls read.
-            private: Whether the model's own caches must not know of these rows, as of those of
-                `private_tasks`.
 
         Returns:
             One output a call.
@@ -263,6 +259,22 @@ class DistilBertModelWithHeads(DocumentedModel, CachingModel, HostedAdaptersMode
         Raises:
             UnknownAdapterError: A named adapter is not there.
             UnknownHeadError: A named head is not there.
+        """
+        with self.encoding(calls, cache) as read:
+            return [output_of(head, hidden) for head, hidden in read]
+
+    @contextmanager
+    def encoding(
+        self, calls: Sequence[HeadCall], cache: ActivationCache | None = None
+    ) -> Iterator[list[tuple[Head, Hidden]]]:
+        """What each call's head reads of one packed pass, for the block to hand it over.
+
+        It is for those who call the heads one by one, so that one that fails takes no other with
+        it: serving does. Raises as `compute` does.
+
+        Args:
+            calls: The heads and their rows.
+            cache: As `compute` takes it.
         """
         heads = [self._heads.find(call.head) for call in calls]
         rows = [row for call in calls for row in call.rows]
@@ -273,7 +285,7 @@ class DistilBertModelWithHeads(DocumentedModel, CachingModel, HostedAdaptersMode
         for head, call in zip(heads, calls, strict=True):
             n_before, n_own = len(first_only), len(call.rows)
             readings.append(Reading.of(head, range(n_before, n_before + n_own), call.row_counts))
-            private_rows += [private or call.head in self.private_tasks] * n_own
+            private_rows += [call.private or call.head in self.private_tasks] * n_own
             first_only += [head.reads_first_only] * n_own
         depth = max((head.depth for head in heads), default=0)
         with self._at_hand(row_adapters) as adapters:
@@ -286,10 +298,7 @@ class DistilBertModelWithHeads(DocumentedModel, CachingModel, HostedAdaptersMode
                 cache=cache,
                 prefixes=self._usable_prefixes(depth),
             ).computed()
-            return [
-                output_of(head, hidden)
-                for head, hidden in zip(heads, done.hidden(readings), strict=True)
-            ]
+            yield list(zip(heads, done.hidden(readings), strict=True))
 
     @overload
     def predict(  # type: ignore[overload-overlap]  # a str is a Sequence[str] too
@@ -359,11 +368,12 @@ class DistilBertModelWithHeads(DocumentedModel, CachingModel, HostedAdaptersMode
             private: As `predict` takes it.
         """
         computing = Computing(
-            partial(self.compute, private=private),
+            self.compute,
             self.prefetch_adapters,
             GPU_BATCH_TOKENS if self.device.type == "cuda" else BATCH_TOKENS,
+            private,
         )
-        cache = None if private else self._usable(self.result_cache)
+        cache = self.result_cache_for(private=private)
         if cache is None:
             answers = answer(questions, computing)
         else:

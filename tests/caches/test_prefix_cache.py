@@ -83,9 +83,9 @@ def rows_by_layer(model):
         handle.remove()
 
 
-def call(rows, setups=(None,), head="last"):
+def call(rows, setups=(None,), head="last", *, private=False):
     setups = tuple(setups) * len(rows) if len(setups) == 1 else tuple(setups)
-    return HeadCall(head, tuple(rows), setups)
+    return HeadCall(head, tuple(rows), setups, private=private)
 
 
 def texts(chance, n_texts):
@@ -333,11 +333,11 @@ def test_of_private_rows_nothing_is_kept_nor_looked_for(model, rows_by_layer):
     [expected] = model.compute([call(ROWS)])
     model(**padded(), adapter_names=None)
     model.private_tasks = []
-    model.compute([call(ROWS)], private=True)
+    model.compute([call(ROWS, private=True)])
     assert (len(cache), cache.hits, cache.misses) == (0, 0, 0)
     model.compute([call(ROWS)])
     rows_by_layer.clear()
-    [found] = model.compute([call(ROWS)], private=True)
+    [found] = model.compute([call(ROWS, private=True)])
     assert rows_by_layer[0] == 3
     torch.testing.assert_close(found, expected, **CLOSE)
     model.add_head("open", ph.ClassificationHeadConfig(labels=("a", "b")), adapter=None)
