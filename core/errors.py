@@ -23,6 +23,14 @@
     │   ├── ConversionError
     │   └── NewerFormatError
     ├── HubError (OSError)
+    ├── EngineError (RuntimeError)
+    │   ├── OverloadedError
+    │   ├── UnavailableError
+    │   ├── BrokenTaskError
+    │   ├── ExpiredError (TimeoutError)
+    │   ├── CancelledError
+    │   └── NonFiniteError
+    ├── ServerError (RuntimeError)
     ├── TrainError (ArithmeticError)
     ├── WriteError (OSError)
     │   └── OutputExistsError
@@ -43,6 +51,8 @@ if TYPE_CHECKING:
 __all__ = [
     "ArtifactError",
     "BackboneMismatchError",
+    "BrokenTaskError",
+    "CancelledError",
     "CheckpointError",
     "ConfigError",
     "ContractError",
@@ -50,6 +60,8 @@ __all__ = [
     "DataError",
     "DownloadError",
     "DuplicateKindError",
+    "EngineError",
+    "ExpiredError",
     "HubError",
     "InputError",
     "InvalidNameError",
@@ -57,9 +69,13 @@ __all__ = [
     "NameTakenError",
     "NewerFormatError",
     "NewerPluginError",
+    "NonFiniteError",
     "OutputExistsError",
+    "OverloadedError",
     "PolyheadError",
+    "ServerError",
     "TrainError",
+    "UnavailableError",
     "UnknownAdapterError",
     "UnknownBackboneError",
     "UnknownHeadError",
@@ -226,6 +242,73 @@ class NewerFormatError(ArtifactError):
 
 class HubError(PolyheadError, OSError):
     """The hub refused, lacks or could not be asked for what was to be pushed or pulled."""
+
+
+class EngineError(PolyheadError, RuntimeError):
+    """What an engine says of rows that it was given and did not answer.
+
+    Attributes:
+        retry_after_s: When it may be worth another try, in seconds; None where it is not known.
+    """
+
+    def __init__(self, message: str, *, retry_after_s: float | None = None) -> None:
+        self.retry_after_s = retry_after_s
+        super().__init__(message)
+
+
+class OverloadedError(EngineError):
+    """More waits already than is answered in the time that was allowed."""
+
+
+class UnavailableError(EngineError):
+    """The engine is not running, is about to stop, or died with these rows in it."""
+
+
+class BrokenTaskError(EngineError):
+    """A task that kept failing, and is not asked again for a while."""
+
+
+class ExpiredError(EngineError, TimeoutError):
+    """An answer that was not there when it was still wanted."""
+
+
+class CancelledError(EngineError):
+    """An answer that nobody wants any more."""
+
+
+class NonFiniteError(EngineError):
+    """An answer that would have been infinite or no number."""
+
+
+class ServerError(PolyheadError, RuntimeError):
+    """What a server said in place of an answer, or that it could not be reached.
+
+    Attributes:
+        reason: What it said.
+        status: Of the HTTP response; None where there was none, or other inputs were answered.
+        code: What kind of error it is, in one word: "unknown_task", "overloaded", ...
+        retry_after_s: When the server may answer, in seconds; None where it did not say.
+        index: Where one input of several is at fault: its place among them, counted from 0.
+        task: The task that did not answer that input.
+    """
+
+    def __init__(
+        self,
+        reason: str,
+        *,
+        code: str,
+        status: int | None = None,
+        retry_after_s: float | None = None,
+        index: int | None = None,
+        task: str | None = None,
+    ) -> None:
+        self.reason = reason
+        self.status = status
+        self.code = code
+        self.retry_after_s = retry_after_s
+        self.index = index
+        self.task = task
+        super().__init__(reason if index is None else f"input {index + 1}, task {task!r}: {reason}")
 
 
 class TrainError(PolyheadError, ArithmeticError):
