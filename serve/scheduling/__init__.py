@@ -1,0 +1,1 @@
+"""What an engine decides: which rows come next, how many, which are refused."""

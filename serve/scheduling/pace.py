@@ -1,0 +1,85 @@
+"""How fast batches are computed, learnt from those that were.
+
+A batch of N tokens takes about `fixed + N * per_token` seconds: what every pass costs, and what
+each token adds. Both are fitted by least squares, where older batches count for less.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Final
+
+__all__ = ["Pace"]
+
+_MEMORY: Final = 0.97
+"""What a batch still counts for when the next one is done: about the last 30 of them count."""
+
+_PRIOR_PER_TOKEN_S: Final = 0.001
+"""Before anything was computed: slow enough to take on too little rather than too much."""
+
+
+@dataclass
+class Pace:
+    """The cost of batches. One thread learns; reading is safe from any.
+
+    Attributes:
+        fixed_s: Seconds that a batch takes whatever it holds.
+        per_token_s: Seconds that each token adds.
+    """
+
+    fixed_s: float = 0.0
+    per_token_s: float = _PRIOR_PER_TOKEN_S
+    _weight: float = 0.0
+    _tokens: float = 0.0
+    _seconds: float = 0.0
+    _tokens_squared: float = 0.0
+    _tokens_seconds: float = 0.0
+
+    @property
+    def tokens_per_s(self) -> float:
+        """The rate of long batches."""
+        return 1.0 / self.per_token_s
+
+    def learn(self, n_tokens: int, seconds: float) -> None:
+        """Takes note of a batch."""
+        self._weight = self._weight * _MEMORY + 1.0
+        self._tokens = self._tokens * _MEMORY + n_tokens
+        self._seconds = self._seconds * _MEMORY + seconds
+        self._tokens_squared = self._tokens_squared * _MEMORY + n_tokens**2
+        self._tokens_seconds = self._tokens_seconds * _MEMORY + n_tokens * seconds
+        self.fixed_s, self.per_token_s = self._fit()
+
+    def seconds(self, n_tokens: int) -> float:
+        """What a batch of that size takes."""
+        return self.fixed_s + n_tokens * self.per_token_s
+
+    def budget(self, target_s: float, least: int, most: int) -> int:
+        """How many tokens a batch may have.
+
+        Args:
+            target_s: The seconds that it may take.
+            least: At least so many, since smaller batches cost more than they hold.
+            most: At most so many.
+        """
+        fitting = (target_s - self.fixed_s) / self.per_token_s
+        return int(min(max(fitting, least), most))
+
+    def wait(self, n_tokens: int, budget: int) -> float:
+        """The seconds until so many waiting tokens are computed, in batches of `budget`."""
+        if not n_tokens:
+            return 0.0
+        return math.ceil(n_tokens / budget) * self.fixed_s + n_tokens * self.per_token_s
+
+    def _fit(self) -> tuple[float, float]:
+        """The line that fits best, of those that start at or above 0 and rise."""
+        spread = self._weight * self._tokens_squared - self._tokens**2
+        # batches of one size tell nothing of what each token adds
+        if spread > 1e-3 * self._tokens**2:
+            joint = self._weight * self._tokens_seconds - self._tokens * self._seconds
+            slope = joint / spread
+            start = (self._seconds - slope * self._tokens) / self._weight
+            if slope > 0.0 and start >= 0.0:
+                return start, slope
+        through_zero = self._tokens_seconds / max(self._tokens_squared, 1.0)
+        return 0.0, max(through_zero, 1e-9)
