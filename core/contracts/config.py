@@ -115,7 +115,7 @@ def _problems(error: ValidationError) -> Iterator[str]:
     for problem in error.errors(include_url=False):
         place = ".".join(str(part) for part in problem["loc"])
         if problem["type"] == "extra_forbidden":
-            yield f"unknown field {place!r}"
+            yield f"unknown field {shown(place)}"
         elif problem["type"] == "missing":
             yield f"field {place!r} is missing"
         else:
