@@ -10,7 +10,7 @@ from types import ModuleType
 FOLDER = Path(__file__).parents[2] / "benchmarks"
 
 # a source distribution has the tests and not the benchmarks
-collect_ignore = [] if FOLDER.is_dir() else ["speed"]
+collect_ignore = [] if FOLDER.is_dir() else ["serve", "speed"]
 
 if "benchmarks" not in sys.modules:
     module = ModuleType("benchmarks")
