@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import re
+from functools import cache
 from pathlib import Path
 
 from polyhead.machine.cgroups import Cgroup, cgroups
 
-__all__ = ["free_memory", "resident_memory"]
+__all__ = ["free_memory", "give_back_freed_memory", "resident_memory"]
 
 _AVAILABLE = re.compile(r"^MemAvailable:\s+(\d+) kB$", re.MULTILINE)
 _FILES = {1: "total_inactive_file", 2: "inactive_file"}
@@ -40,6 +42,29 @@ def resident_memory(root: Path = Path("/")) -> int | None:
     except (OSError, IndexError):
         return None
     return int(pages) * os.sysconf("SC_PAGE_SIZE")
+
+
+def give_back_freed_memory() -> bool:
+    """Has the C library return to the system what was freed and lies between things in use.
+
+    It keeps such memory by itself: where sizes vary, as those of batches do, a process that lives
+    long would hold more and more of it. Some milliseconds, and as long again to take it anew.
+
+    Returns:
+        Whether there was any; False where the C library has no such function.
+
+    Source: malloc_trim(3), of glibc.
+    """
+    trim = getattr(_c_library(), "malloc_trim", None)
+    return trim is not None and bool(trim(0))
+
+
+@cache
+def _c_library() -> ctypes.CDLL | None:
+    try:
+        return ctypes.CDLL(None)
+    except (OSError, TypeError):  # Windows
+        return None
 
 
 def _free_in(cgroup: Cgroup) -> int | None:

@@ -131,6 +131,7 @@ class Asker:
         deadline = time.monotonic() + timeout_s
         leases = Leases(self._store)
         try:
+            self._engine.check_room(question.priority, question.tasks)
             await leases.take(question.tasks, question.version, timeout_s)
             return await self._ask(question, leases, deadline, n_chars, http)
         except (UnknownTaskError, EngineError) as error:

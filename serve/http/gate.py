@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, Literal
 
-from polyhead.errors import EngineError
+from polyhead.errors import EngineError, OverloadedError
 from polyhead.serve.http.access_log import note
+from polyhead.serve.http.loop_lag import LoopLag
 from polyhead.serve.http.request_errors import RequestError, error_response
 from polyhead.serve.http.wire import path_of
 
@@ -21,6 +22,8 @@ _OPEN: Final = frozenset({"/livez", "/readyz", "/docs", "/openapi.json", "/favic
 _OPEN_BELOW: Final = ("/docs/", "/v2/health/", "/ui/")  # /ui asks for the key in its own form
 _ADMIN_BELOW: Final = ("/v1/admin/", "/v2/repository/models/")
 _PAGES: Final = ("/ui", "/docs/assets")
+_ROUNDS: Final = 8
+"""Rounds of the event loop that a request takes, about."""
 _ASKING: Final = frozenset({"/v1/predict", "/v1/embeddings"})
 
 
@@ -34,6 +37,7 @@ class Gate:
         self._engine = engine
         self._keys = keys
         self._open = _OPEN if protect_metrics else _OPEN | {"/metrics"}
+        self._lag = LoopLag()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Passes the request on, or says why not."""
@@ -87,9 +91,23 @@ class Gate:
             return
         try:
             self._engine.check_room("interactive")
+            self._check_lag()
         except EngineError as error:
             note(scope, route=route)
             raise RequestError.of(error) from None
+
+    def _check_lag(self) -> None:
+        """Refuses where requests come in faster than they are so much as read.
+
+        Raises:
+            OverloadedError: They do.
+        """
+        self._lag.look()
+        wait = self._lag.seconds * _ROUNDS
+        if wait > self._engine.settings.max_wait_s:
+            raise OverloadedError(
+                "requests come in faster than they are read; try again later.", retry_after_s=wait
+            )
 
     async def _refuse(
         self, problem: RequestError, path: str, scope: Scope, receive: Receive, send: Send

@@ -15,7 +15,7 @@ ASKING = [
 
 @pytest.fixture
 def full(server, monkeypatch):
-    def refuse(priority):
+    def refuse(priority, tasks=()):
         assert priority == "interactive"
         raise OverloadedError("too much waits; try again later.", retry_after_s=3.2)
 
