@@ -345,7 +345,9 @@ class MissingExtraError(PolyheadError, ImportError):
 def _restore(
     error_class: type[PolyheadError], args: tuple[object, ...], attributes: dict[str, object]
 ) -> PolyheadError:
-    error = error_class.__new__(error_class, *args)
+    # one that is an OSError and something else beside would look up that other's
+    new = OSError.__new__ if issubclass(error_class, OSError) else error_class.__new__
+    error = new(error_class, *args)
     error.args = args
     error.__dict__.update(attributes)
     return error

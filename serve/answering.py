@@ -6,6 +6,7 @@ until the examples that are at fault are alone; the others get their answers.
 
 from __future__ import annotations
 
+import logging
 import math
 import time
 from collections.abc import Hashable, Iterable, Sequence
@@ -20,15 +21,14 @@ from polyhead.caches.result_cache import WrittenAnswer
 from polyhead.contracts import Prediction
 from polyhead.errors import (
     BrokenTaskError,
-    EngineError,
     InputError,
     NonFiniteError,
-    PolyheadError,
 )
 from polyhead.model import HeadCall
 from polyhead.model.answer_keys import AnswerKeys
 from polyhead.model.checked_heads import decoded_by, output_of
 from polyhead.model.prediction import Question
+from polyhead.serve.failures import FAILURES, told
 
 if TYPE_CHECKING:
     from polyhead.batch import Hidden
@@ -40,8 +40,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Answering", "broken", "is_finite"]
 
-_FAILURES: Final = (Exception, SystemExit)
-"""What a plugin may do wrong; it shall not end the engine by calling sys.exit."""
+_SLOW: Final = "its head is so slow that it holds up all others."
+
+_log = logging.getLogger("polyhead.engine")
 
 
 @dataclass(frozen=True)
@@ -98,13 +99,30 @@ class Answering:
         try:
             with self._model.encoding([group.call() for group in groups]) as read:
                 for group, (head, hidden) in zip(groups, read, strict=True):
+                    started = time.perf_counter()
                     try:
                         found.update(self._answered(group, head, hidden))
-                    except _FAILURES as error:
+                    except FAILURES as error:
+                        self._check_time(group, started)
                         again += self._halved([group], error, found)
-        except _FAILURES as error:  # adapters are plugins too
+        except FAILURES as error:  # adapters are plugins too
             return self._halved(groups, error, found)
         return again
+
+    def _check_time(self, group: _Group, started: float) -> None:
+        """Counts a failure of several that took long: to find the one at fault takes longer."""
+        if len(group.examples) > 1 and time.perf_counter() - started > self._slow_head_s:
+            self._failed(group, _SLOW)
+
+    def _failed(self, group: _Group, why: str, error: BaseException | None = None) -> None:
+        """Counts a failure, and says in the log why a task is given up."""
+        if self._breakers.failed(group.key):
+            _log.error(
+                "the task %r kept failing and is given up for a while: %s",
+                group.asked.served.name,
+                why,
+                exc_info=error,
+            )
 
     def _unbroken(
         self, groups: Iterable[_Group], found: dict[AskedExample, Outcome]
@@ -113,8 +131,8 @@ class Answering:
         left = []
         for group in groups:
             if self._breakers.is_broken(group.key):
-                error = broken(group.asked.served.name, None)
-                found.update(dict.fromkeys(group.examples, error))
+                name = group.asked.served.name
+                found.update((example, broken(name, None)) for example in group.examples)
             else:
                 left.append(group)
         return left
@@ -125,22 +143,27 @@ class Answering:
         Raises:
             ContractError: The head failed.
             InputError: It finds one of the examples of no use.
-            NonFiniteError: Its output holds what is no number.
+            NonFiniteError: Its output holds what is no number, or infinities that it cannot read.
         """
         started = time.perf_counter()
         output = output_of(head, hidden)
-        has_nan = _has_nan(output, hidden)
-        if has_nan and len(group.examples) > 1:
-            raise NonFiniteError("a head's output holds what is no number.")
-        answers = decoded_by(head, output, [example.encoded for example in group.examples])
+        if any(_holds_nan(part) for part in _computed(output, hidden)):
+            raise _non_finite(group.asked.served.name)
+        try:
+            answers = decoded_by(head, output, [example.encoded for example in group.examples])
+        except InputError as error:  # heads refuse to read what is infinite, as the input's fault
+            if all(bool(part.isfinite().all()) for part in _computed(output, hidden)):
+                raise
+            raise _non_finite(group.asked.served.name) from error
         is_slow = time.perf_counter() - started > self._slow_head_s
         outcomes: dict[AskedExample, Outcome] = {}
         for example, answer in zip(group.examples, answers, strict=True):
             outcomes[example] = answer
-            if has_nan or not is_finite(answer):
+            if not is_finite(answer):
                 outcomes[example] = _non_finite(group.asked.served.name)
-        if is_slow or any(isinstance(each, NonFiniteError) for each in outcomes.values()):
-            self._breakers.failed(group.key)
+        wrong = next((each for each in outcomes.values() if isinstance(each, NonFiniteError)), None)
+        if is_slow or wrong is not None:
+            self._failed(group, _SLOW if is_slow else str(wrong))
         else:
             self._breakers.succeeded(group.key)
         self._keep(group, outcomes)
@@ -160,10 +183,9 @@ class Answering:
         if len(group.examples) > 1:
             middle = len(group.examples) // 2
             return [group.examples[:middle], group.examples[middle:]]
-        outcome = _told(group.asked.served.name, error)
-        if not isinstance(outcome, InputError):
-            self._breakers.failed(group.key)
-        found[group.examples[0]] = outcome
+        if not isinstance(error, InputError):
+            self._failed(group, type(error).__name__, error)
+        found[group.examples[0]] = told(group.asked.served.name, error)
         return []
 
     def _keep(self, group: _Group, outcomes: dict[AskedExample, Outcome]) -> None:
@@ -221,10 +243,10 @@ def _grouped(examples: Iterable[AskedExample]) -> list[_Group]:
     return [_Group(found[0].asked, found) for found in groups.values()]
 
 
-def _has_nan(output: HeadOutput, hidden: Hidden) -> bool:
-    """Whether a head computed what is no number; what it only passes on is not looked at."""
+def _computed(output: HeadOutput, hidden: Hidden) -> list[Tensor]:
+    """What a head computed; what it only passes on is not among it."""
     parts = output.values() if isinstance(output, dict) else (output,)
-    return any(_holds_nan(part) for part in parts if part is not hidden.word_embeddings)
+    return [part for part in parts if part is not hidden.word_embeddings]
 
 
 def _holds_nan(part: Tensor) -> bool:
@@ -238,16 +260,3 @@ def _non_finite(task: str) -> NonFiniteError:
         f"the answer of the task {task!r} holds what is no finite number; its weights or its head "
         "are at fault."
     )
-
-
-def _told(task: str, error: BaseException) -> PolyheadError:
-    """An error as an example's outcome."""
-    if isinstance(error, NonFiniteError):
-        return _non_finite(task)
-    if isinstance(error, InputError):
-        return InputError(error.reason)
-    if isinstance(error, PolyheadError):
-        return error
-    reason = " ".join(str(error).split())
-    told = f"{type(error).__name__}: {reason}".removesuffix(": ")
-    return EngineError(f"the task {task!r} could not be computed: {told}")

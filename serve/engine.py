@@ -14,8 +14,9 @@ import asyncio
 import logging
 import threading
 import time
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
 from concurrent.futures import Future
+from copy import copy
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal, Self
 
@@ -23,17 +24,20 @@ from polyhead.contracts import Prediction
 from polyhead.errors import (
     ConfigError,
     ExpiredError,
+    InputError,
     OverloadedError,
     PolyheadError,
     UnavailableError,
     shown,
 )
+from polyhead.model.prediction import as_list
 from polyhead.serve.answering import Answering, broken
+from polyhead.serve.codes import code_of
 from polyhead.serve.reading import AskedExample, Reading, read
 from polyhead.serve.reporting import Reporting
 from polyhead.serve.scheduling.breakers import Breakers
 from polyhead.serve.scheduling.pace import Pace
-from polyhead.serve.scheduling.waiting import Waiting, WaitingQueue
+from polyhead.serve.scheduling.waiting import Taken, Waiting, WaitingQueue
 from polyhead.serve.served_task import ServedTask
 from polyhead.serve.settings import EngineSettings
 from polyhead.serve.warm_up import warm_up
@@ -130,7 +134,8 @@ class Engine:
         self._queues: dict[Priority, WaitingQueue[AskedExample]] = {
             priority: WaitingQueue() for priority in _PRIORITIES
         }
-        self._computing: list[Waiting[AskedExample]] = []
+        self._batch: Taken[AskedExample] = Taken(0)  # what is computed now
+        self._dropped: list[_Dropped] = []  # what observers are not told yet
         self._thread: threading.Thread | None = None
         self._is_running = False
         self._is_draining = False
@@ -164,15 +169,16 @@ class Engine:
             drain_s: After so many seconds what still waits is given up; None for never.
         """
         self.drain()
-        if self._thread is not None:
+        is_own_thread = self._thread is threading.current_thread()  # an observer may close it
+        if self._thread is not None and not is_own_thread:
             self.wait_until_empty(drain_s)
         with self._changed:
             self._is_closed = True
-            self._changed.notify_all()
-        self._give_up(UnavailableError("the engine was stopped before this was computed."))
-        thread = self._thread
-        if thread is not None and thread is not threading.current_thread():
-            thread.join(_JOIN_S)  # one that a head holds for longer goes with the process
+        error = UnavailableError("the engine was stopped before this was computed.")
+        self._give_up(error)
+        if self._thread is not None and not is_own_thread:
+            self._thread.join(_JOIN_S)  # one that a head holds for longer goes with the process
+            self._give_up(error, computing=True)
         self._is_running = False
 
     def drain(self) -> None:
@@ -198,14 +204,17 @@ class Engine:
         An example that cannot be used has its InputError as its outcome then.
 
         Args:
-            values: For each task, or its name in the model, a list of texts, pairs, mappings or
-                examples of its head.
+            values: For each task, or its name in the model, a text, a pair, a mapping or an example
+                of its head, or a list of these.
             private: Whether the model's caches must not know of them.
 
         Raises:
             UnknownTaskError: There is no such task.
+            InputError: A task is named by what is no name, or twice, or asked no examples at all.
         """
-        named = {_served(task): found for task, found in values.items()}
+        named = {_served(task): as_list(found) for task, found in values.items()}
+        if len({task.name for task in named}) < len(values):
+            raise InputError("a task is asked twice; give all of its examples together.")
         reading = read(self.model, named, private=private)
         return self._without_broken(reading)
 
@@ -229,8 +238,10 @@ class Engine:
         Raises:
             OverloadedError: More waits already than is answered in time.
             UnavailableError: The engine is not running, or takes nothing more.
+            ConfigError: There is no such priority, or the time is none.
         """
         request = reading.request
+        _check_arguments(priority, timeout_s)
         if not reading.examples:
             return request
         now = self._clock()
@@ -238,11 +249,11 @@ class Engine:
         waiting = _waiting(reading.examples, now, deadline)
         with self._changed:
             self._check_room(priority, {example.task for example in waiting}, timeout_s)
+            if not self._n_open():
+                self._moved = now
             queue = self._queues[priority]
             for example in waiting:
                 queue.add(example)
-            if not self._computing:
-                self._moved = now
             self._changed.notify_all()
         request.when_given_up(lambda: self._forget(queue, waiting))
         return request
@@ -258,8 +269,9 @@ class Engine:
             OverloadedError: More waits already than is answered in time.
             UnavailableError: The engine is not running, or takes nothing more.
         """
+        _check_arguments(priority, None)
         with self._changed:
-            self._check_room(priority, tasks, None)
+            self._check_room(priority, set(tasks), None)
 
     def submit(
         self,
@@ -328,13 +340,13 @@ class Engine:
         with self._changed:
             is_late = self._clock() - self._moved > self.settings.stall_s
             return EngineHealth(
-                is_running=self._is_running,
+                is_running=self._is_running and self._is_alive(),
                 is_draining=self._is_draining,
                 is_stalled=bool(self._n_open()) and is_late,
                 n_waiting=sum(map(len, self._queues.values())),
                 waiting_tokens=sum(queue.n_tokens for queue in self._queues.values()),
                 tokens_per_s=self._pace.tokens_per_s,
-                estimated_wait_s=self._wait_s("interactive"),
+                estimated_wait_s=self._wait_s("interactive", ()),
                 n_restarts=self._n_restarts,
             )
 
@@ -344,35 +356,37 @@ class Engine:
 
     # everything below that names no lock is called with it held, or by the engine's thread
 
+    def _is_alive(self) -> bool:
+        return self._thread is not None and self._thread.is_alive()
+
     def _n_open(self) -> int:
-        return sum(map(len, self._queues.values())) + len(self._computing)
+        return sum(map(len, self._queues.values())) + len(self._batch.examples)
 
     def _budget(self) -> int:
         settings = self.settings
         return self._pace.budget(settings.target_s, _LEAST_BUDGET, settings.max_batch_tokens)
 
-    def _wait_s(self, priority: Priority, task: Hashable = None) -> float:
-        """How long an example would wait that came now: bulk for all, others for their like."""
-        ahead = self._queues["interactive"].ahead_of(task)
+    def _wait_s(self, priority: Priority, tasks: Collection[Hashable]) -> float:
+        """How long examples would wait that came now: bulk for all, others for their like."""
+        budget = self._budget()
+        ahead = self._queues[priority].ahead_of(tasks, budget)
         if priority == "bulk":
-            ahead = self._queues["interactive"].n_tokens + self._queues["bulk"].ahead_of(task)
-        ahead += sum(example.n_tokens for example in self._computing)
-        return self._pace.wait(ahead, self._budget())
+            ahead += self._queues["interactive"].n_tokens
+        ahead += sum(example.n_tokens for example in self._batch.examples)
+        return self._pace.wait(ahead, budget)
 
     def _check_room(
-        self, priority: Priority, tasks: Iterable[Hashable], timeout_s: float | None
+        self, priority: Priority, tasks: Collection[Hashable], timeout_s: float | None
     ) -> None:
-        if priority not in _PRIORITIES:
-            raise ConfigError(f"priority is 'interactive' or 'bulk', not {shown(priority)}.")
         if self._is_draining or self._is_closed:
             raise UnavailableError(
                 "the engine is stopping and takes nothing more.", retry_after_s=1.0
             )
-        if self._thread is None:
+        if not self._is_alive():
             raise UnavailableError("the engine is not started; call engine.start() first.")
         settings = self.settings
         most = settings.max_wait_s if priority == "interactive" else settings.max_bulk_wait_s
-        wait = max((self._wait_s(priority, task) for task in tasks), default=0.0)
+        wait = self._wait_s(priority, tasks) if tasks else 0.0
         if timeout_s is not None and wait > timeout_s:
             raise _overloaded(wait, timeout_s, "the request allows")
         if wait > most:
@@ -405,9 +419,8 @@ class Engine:
         """Takes out examples that nobody wants any more."""
         with self._changed:
             dropped = [example for example in waiting if queue.drop(example)]
-            if not self._n_open():
-                self._changed.notify_all()
-        self._reporting.dropped(dropped, self._clock())
+            self._dropped.append(_Dropped(dropped, self._clock(), "cancelled"))
+            self._changed.notify_all()
 
     def _start_thread(self, delay_s: float) -> None:
         self._thread = threading.Thread(
@@ -427,54 +440,58 @@ class Engine:
             self._work()
         except BaseException as error:  # noqa: BLE001 - a thread that is gone answers nobody
             self._is_running = False
-            _log.exception("the engine's thread died and is started again")
+            _log.exception("the engine's thread died")
             if self._clock() - started > _LASTING_S:
                 delay_s = 0.0
-            reason = f"{type(error).__name__}: {' '.join(str(error).split())}".removesuffix(": ")
-            self._give_up(
-                UnavailableError(
-                    f"the engine's thread died with this in it ({reason}); it is started again.",
-                    retry_after_s=1.0,
-                )
-            )
-            with self._changed:
+            try:
+                self._give_up(_died(error), computing=True)
+            finally:
+                self._restart(min(max(2 * delay_s, _FIRST_RESTART_S), _LONGEST_RESTART_S))
+
+    def _restart(self, delay_s: float) -> None:
+        with self._changed:
+            if not self._is_closed:
                 self._n_restarts += 1
-                delay_s = min(max(2 * delay_s, _FIRST_RESTART_S), _LONGEST_RESTART_S)
-                if not self._is_closed:
-                    self._start_thread(delay_s)
+                self._start_thread(delay_s)
 
     def _work(self) -> None:
         """Computes batch after batch until the engine is closed."""
-        while True:
-            with self._changed:
-                self._changed.wait_for(lambda: self._is_closed or self._has_waiting())
-                if self._is_closed:
-                    return
-                late = self._take()
-            for example in late:
+        while self._next():
+            for example in self._batch.late:
                 _settle(example, ExpiredError("there was no answer in the time that was allowed."))
-            self._reporting.dropped(late, self._clock(), "expired")
-            if self._computing:
+            if self._batch.examples:
                 self._compute()
             with self._changed:
-                self._computing = []
+                self._batch = Taken(0)
                 self._moved = self._clock()
                 self._changed.notify_all()
+
+    def _next(self) -> bool:
+        """Waits for something to do, and takes it; returns False once the engine is closed."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._is_closed or self._has_waiting() or self._dropped)
+            is_open = not self._is_closed
+            if is_open:
+                self._take()
+            dropped, self._dropped = self._dropped, []
+        for each in dropped:
+            self._reporting.dropped(each.examples, each.at, each.code)
+        return is_open
 
     def _has_waiting(self) -> bool:
         return any(len(queue) for queue in self._queues.values())
 
-    def _take(self) -> list[Waiting[AskedExample]]:
-        """Takes out the next batch, and returns what came too late for it."""
-        now = self._moved = self._clock()
-        urgent = self._queues["interactive"].take(self._budget(), now)
-        rest = self._queues["bulk"].take(urgent.left, now, must_fit=bool(urgent.examples))
-        self._computing = urgent.examples + rest.examples
-        return urgent.late + rest.late
+    def _take(self) -> None:
+        """Takes out the next batch, and what came too late for it."""
+        self._moved = self._clock()
+        self._batch = Taken(self._budget())
+        for priority in _PRIORITIES:  # bulk fills what others leave
+            self._queues[priority].take(self._batch, self._moved)
+        self._dropped.append(_Dropped(self._batch.late, self._moved, "expired"))
 
     def _compute(self) -> None:
         """Answers the batch that was taken."""
-        batch = self._computing
+        batch = self._batch.examples
         began = self._clock()
         started = time.perf_counter()
         outcomes = self._answering.outcomes([example.what for example in batch])
@@ -484,19 +501,58 @@ class Engine:
             _settle(example, outcomes[example.what])
         self._reporting.computed(batch, outcomes, began, seconds)
 
-    def _give_up(self, error: UnavailableError) -> None:
-        """Gives everything that waits or is computed this outcome."""
+    def _give_up(self, error: UnavailableError, *, computing: bool = False) -> None:
+        """Gives everything that waits this outcome, and what is computed too if that is said."""
         with self._changed:
             found = [example for queue in self._queues.values() for example in queue.drain()]
-            found += self._computing
-            self._computing = []
+            if computing:
+                found += self._batch.examples + self._batch.late
+                self._batch = Taken(0)
+            self._dropped.append(_Dropped(found, self._clock(), code_of(error)))
             self._changed.notify_all()
         for example in found:
-            _settle(example, error)
+            _settle(example, copy(error))  # each waiter raises its own
+
+
+@dataclass(frozen=True)
+class _Dropped:
+    """Examples that were not computed.
+
+    Attributes:
+        examples: Which.
+        at: When they were dropped, in seconds of the engine's clock.
+        code: Why.
+    """
+
+    examples: Sequence[Waiting[AskedExample]]
+    at: float
+    code: str
 
 
 def _served(task: str | ServedTask) -> ServedTask:
-    return task if isinstance(task, ServedTask) else ServedTask(task, task)
+    if isinstance(task, ServedTask):
+        return task
+    if not isinstance(task, str):
+        raise InputError(f"task must be a task's name, not {shown(task)}.")
+    return ServedTask(task, task)
+
+
+def _check_arguments(priority: Priority, timeout_s: float | None) -> None:
+    if priority not in _PRIORITIES:
+        raise ConfigError(f"priority is 'interactive' or 'bulk', not {shown(priority)}.")
+    is_time = isinstance(timeout_s, int | float) and not isinstance(timeout_s, bool)
+    if timeout_s is not None and not (is_time and timeout_s > 0.0):
+        raise ConfigError(
+            f"timeout_s is a number of seconds above 0, or None for no end, not {shown(timeout_s)}."
+        )
+
+
+def _died(error: BaseException) -> UnavailableError:
+    reason = f"{type(error).__name__}: {' '.join(str(error).split())}".removesuffix(": ")
+    return UnavailableError(
+        f"the engine's thread died with this in it ({reason}); it is started again.",
+        retry_after_s=1.0,
+    )
 
 
 def _settle(example: Waiting[AskedExample], outcome: Prediction | PolyheadError) -> None:
@@ -524,8 +580,8 @@ def _waiting(
             rows = tuple((row.ids, row.positions) for row in one.what.encoded.rows)
             by_rows.setdefault(rows, []).append(one)
         for mates in by_rows.values():
-            for number, one in enumerate(mates):
-                one.mates = mates[number + 1 :] + mates[:number]
+            for one in mates:
+                one.mates = mates
     return waiting
 
 

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from polyhead.errors import InputError, PolyheadError
 from polyhead.model.answer_keys import AnswerContext, AnswerKeys
+from polyhead.serve.failures import FAILURES, told
 from polyhead.serve.request import Request
 from polyhead.serve.served_task import ServedTask
 
@@ -129,9 +129,12 @@ def _questions(
     """Each task's examples, read; with the places of those that can be used."""
     for task in values:
         model.task(task.key)  # refused as a whole where there is none
+    by_key = {task.key: found for task, found in values.items()}
     try:
-        questions = model.questions({task.key: found for task, found in values.items()})
-    except PolyheadError:
+        questions = model.questions(by_key) if len(by_key) == len(values) else []
+    except FAILURES:
+        questions = []
+    if len(questions) < len(values):
         yield from _questions_one_by_one(model, values, request)
         return
     for (task, found), question in zip(values.items(), questions, strict=True):
@@ -143,15 +146,16 @@ def _questions_one_by_one(
     values: Mapping[ServedTask, Sequence[object]],
     request: Request,
 ) -> Iterator[tuple[ServedTask, Sequence[int], Question]]:
-    """The same where an example cannot be used: it gets its error, and no other does."""
+    """The same where an example cannot be used: it gets its error, and no other does.
+
+    So are tasks of one key read, which no mapping by key holds.
+    """
     for task, found in values.items():
         for place, value in enumerate(found):
             try:
                 [question] = model.questions({task.key: [value]})
-            except InputError as error:  # it was asked alone: it is not the first of several
-                request.settle(task, place, InputError(error.reason))
-            except PolyheadError as error:
-                request.settle(task, place, error)
+            except FAILURES as error:
+                request.settle(task, place, told(task.name, error))
             else:
                 yield task, (place,), question
 

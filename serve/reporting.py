@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from polyhead.errors import PolyheadError
 from polyhead.serve.codes import code_of
+from polyhead.serve.failures import FAILURES
 from polyhead.serve.observing import BatchReport, EngineObserver, TaskReport
 
 if TYPE_CHECKING:
@@ -58,14 +59,12 @@ class Reporting:
         tokens = sum(example.n_tokens for example in batch)
         self._tell(BatchReport(rows, tokens, seconds, tasks))
 
-    def dropped(
-        self, examples: Sequence[Waiting[AskedExample]], now: float, code: str = "cancelled"
-    ) -> None:
+    def dropped(self, examples: Sequence[Waiting[AskedExample]], now: float, code: str) -> None:
         """Tells of examples that were not computed.
 
         Args:
             examples: Which.
-            now: The time, in seconds of the engine's clock.
+            now: When they were dropped, in seconds of the engine's clock.
             code: Why.
         """
         if not examples or not self._observers:
@@ -91,7 +90,7 @@ class Reporting:
                 continue
             try:
                 observer.batch(report)
-            except Exception:  # noqa: BLE001 - whatever it is, answers are not touched
+            except FAILURES:  # whatever it is, answers are not touched
                 self._failed.add(id(observer))
                 _log.exception("an observer failed and is not called again: %r", observer)
 

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Future
+from concurrent.futures import Future, InvalidStateError
 
 from polyhead.contracts import Prediction
 from polyhead.errors import CancelledError, PolyheadError
 from polyhead.serve.served_task import ServedTask
 
 __all__ = ["Outcome", "Request"]
+
+_log = logging.getLogger("polyhead.engine")
 
 Outcome = Prediction | PolyheadError
 """An example's answer, or why there is none."""
@@ -20,7 +23,7 @@ class Request:
     """Examples of one task or several, asked together.
 
     Attributes:
-        done: Set when every example has its outcome; never to an exception.
+        done: Set when every example has its outcome; never to an exception, and never cancelled.
         is_cancelled: Whether nobody wants the answers any more.
     """
 
@@ -31,6 +34,7 @@ class Request:
             n_examples: For each task how many examples it is asked.
         """
         self.done: Future[None] = Future()
+        self.done.set_running_or_notify_cancel()  # an event loop that waits no more cancels it
         self.is_cancelled = False
         self._outcomes: dict[str, list[Outcome | None]] = {
             task.name: [None] * n for task, n in n_examples.items()
@@ -39,7 +43,7 @@ class Request:
         self._on_give_up: list[Callable[[], None]] = []
         self._lock = threading.Lock()
         if not self._n_open:
-            self.done.set_result(None)
+            self._finish()
 
     @property
     def outcomes(self) -> Mapping[str, Sequence[Outcome]]:
@@ -66,8 +70,16 @@ class Request:
             self._n_open -= 1
             is_last = not self._n_open
         if is_last:
-            self.done.set_result(None)
+            self._finish()
         return True
+
+    def settle_rest(self, error: PolyheadError) -> None:
+        """Gives every example that has none this outcome."""
+        with self._lock:
+            for outcomes in self._outcomes.values():
+                outcomes[:] = [error if outcome is None else outcome for outcome in outcomes]
+            self._n_open = 0
+        self._finish()
 
     def give_up(self) -> None:
         """Says that nobody wants the answers any more: what is not computed yet will not be."""
@@ -76,23 +88,24 @@ class Request:
             listeners, self._on_give_up = self._on_give_up, []
         for listener in listeners:
             listener()
-        self._settle_rest(CancelledError("the answer was not wanted any more."))
+        self.settle_rest(CancelledError("the answer was not wanted any more."))
 
     def when_given_up(self, listener: Callable[[], None]) -> None:
-        """Has `listener` called when the request is given up; now, if it is already."""
+        """Has `listener` called when the request is given up before it is done; now, if it is."""
         with self._lock:
             is_late = self.is_cancelled
-            if not is_late:
+            if not is_late and not self.done.done():
                 self._on_give_up.append(listener)
         if is_late:
             listener()
 
-    def _settle_rest(self, error: PolyheadError) -> None:
-        """Gives every example that has none this outcome."""
+    def _finish(self) -> None:
+        """Tells those who wait, once; what they do wrong then is not the teller's fault."""
         with self._lock:
-            n_before = self._n_open
-            for outcomes in self._outcomes.values():
-                outcomes[:] = [error if outcome is None else outcome for outcome in outcomes]
-            self._n_open = 0
-        if n_before:
+            self._on_give_up = []  # they know the request, which else would know itself
+        try:
             self.done.set_result(None)
+        except InvalidStateError:  # another thread was faster
+            pass
+        except SystemExit:
+            _log.exception("what waited for an engine's answers called sys.exit")

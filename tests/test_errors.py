@@ -8,8 +8,11 @@ from polyhead import errors
 from polyhead.errors import (
     ConfigError,
     DataError,
+    ExpiredError,
+    HubError,
     MissingExtraError,
     PolyheadError,
+    ServerError,
     UnknownAdapterError,
     UnknownBackboneError,
     UnknownHeadError,
@@ -31,6 +34,9 @@ SAMPLES = [
     DataError("train.jsonl", "is empty"),
     MissingExtraError("scikit-learn", "train", "evaluation"),
     ConfigError("no"),
+    HubError("no"),
+    ExpiredError("no", retry_after_s=2.0),
+    ServerError("no", code="failed", status=500),
 ]
 
 

@@ -80,16 +80,23 @@ class Breakers:
             with self._lock:
                 self._known.pop(task, None)
 
-    def failed(self, task: Hashable) -> None:
-        """Takes note that a task failed through no fault of its input."""
+    def failed(self, task: Hashable) -> bool:
+        """Takes note that a task failed through no fault of its input.
+
+        Returns:
+            Whether it is given up because of that.
+        """
         with self._lock:
             breaker = self._known.setdefault(task, _Breaker())
             breaker.n_failures += 1
-            if breaker.is_tried or (breaker.until is None and breaker.n_failures >= self._failures):
+            is_last = breaker.until is None and breaker.n_failures >= self._failures
+            if breaker.is_tried or is_last:
                 seconds = min(self._break_s * 2**breaker.n_breaks, _LONGEST_S)
                 breaker.until = self._clock() + seconds
                 breaker.n_breaks += 1
                 breaker.is_tried = False
+                return True
+            return False
 
     def forget(self, task: Hashable) -> None:
         """Forgets a task that is gone."""

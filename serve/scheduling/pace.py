@@ -18,6 +18,20 @@ _MEMORY: Final = 0.97
 _PRIOR_PER_TOKEN_S: Final = 0.001
 """Before anything was computed: slow enough to take on too little rather than too much."""
 
+_MOST_OFF: Final = 4.0
+"""A batch that takes so many times more or less than expected tells of something else besides: of a
+head that was slow, or of examples that were not computed."""
+
+_FEW: Final = 2.0
+"""Batches that are taken as they come: nothing is expected yet."""
+
+_LEAST_PER_TOKEN_S: Final = 1e-9
+_LEAST_SPREAD: Final = 0.01
+"""Variance of the batches' tokens over their squared mean, from which on a line can be fitted."""
+
+_MOST_FIXED: Final = 0.9
+"""Of a batch's mean time: more cannot be told from noise."""
+
 
 @dataclass
 class Pace:
@@ -43,6 +57,9 @@ class Pace:
 
     def learn(self, n_tokens: int, seconds: float) -> None:
         """Takes note of a batch."""
+        if self._weight >= _FEW:
+            expected = self.seconds(n_tokens)
+            seconds = min(max(seconds, expected / _MOST_OFF), expected * _MOST_OFF)
         self._weight = self._weight * _MEMORY + 1.0
         self._tokens = self._tokens * _MEMORY + n_tokens
         self._seconds = self._seconds * _MEMORY + seconds
@@ -73,13 +90,13 @@ class Pace:
 
     def _fit(self) -> tuple[float, float]:
         """The line that fits best, of those that start at or above 0 and rise."""
+        mean_tokens = max(self._tokens / self._weight, 1.0)
+        mean_seconds = self._seconds / self._weight
         spread = self._weight * self._tokens_squared - self._tokens**2
-        # batches of one size tell nothing of what each token adds
-        if spread > 1e-3 * self._tokens**2:
+        if spread > _LEAST_SPREAD * self._tokens**2:
             joint = self._weight * self._tokens_seconds - self._tokens * self._seconds
-            slope = joint / spread
-            start = (self._seconds - slope * self._tokens) / self._weight
-            if slope > 0.0 and start >= 0.0:
-                return start, slope
-        through_zero = self._tokens_seconds / max(self._tokens_squared, 1.0)
-        return 0.0, max(through_zero, 1e-9)
+            fixed = mean_seconds - joint / spread * mean_tokens
+        else:  # batches of one size tell nothing of what a pass costs whatever it holds
+            fixed = self.fixed_s
+        fixed = min(max(fixed, 0.0), _MOST_FIXED * mean_seconds)
+        return fixed, max((mean_seconds - fixed) / mean_tokens, _LEAST_PER_TOKEN_S)

@@ -10,10 +10,10 @@ token counters); Goyal et al. 1996, "Start-time Fair Queueing" (virtual time).
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Hashable, Sequence
+from collections import OrderedDict
+from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass, field
-from heapq import heappop, heappush
+from heapq import heapify, heappop, heappush
 from itertools import count
 from typing import Final, Generic, TypeVar
 
@@ -24,11 +24,11 @@ WhatT = TypeVar("WhatT")
 _QUANTUM: Final = 0.25
 """The share of a batch that a task may take before another's turn: its texts share an adapter."""
 
-_TYPICAL_TOKENS: Final = 32
-"""Of an example of which nothing is known yet."""
-
 _MOST_IDLE: Final = 1024
 """Counters of tasks without examples that are kept before those of no more use are dropped."""
+
+_MOST_PAST: Final = 64
+"""Deadlines of examples that wait no more, beyond as many as do, that are kept until looked at."""
 
 
 @dataclass(eq=False)
@@ -42,7 +42,7 @@ class Waiting(Generic[WhatT]):
         n_bytes: What it holds of memory, about.
         since: When it came, in seconds of the engine's clock.
         deadline: When its answer is no longer wanted, likewise; None for never.
-        mates: Examples of other tasks that read the same rows: best computed with it.
+        mates: Examples, perhaps itself among them, that read the same rows: best computed with it.
         is_out: Whether it waits no more.
     """
 
@@ -55,33 +55,27 @@ class Waiting(Generic[WhatT]):
     mates: Sequence[Waiting[WhatT]] = ()
     is_out: bool = False
 
-    def is_late(self, now: float) -> bool:
-        """Whether its answer is no longer wanted."""
-        return self.deadline is not None and now >= self.deadline
-
 
 @dataclass(eq=False)
 class _Line(Generic[WhatT]):
     """The examples of one task, in the order in which they came.
 
     Attributes:
-        counter: Tokens computed for it, and those that stand for the time when it was idle.
+        counter: Tokens computed in its turns, and those that stand for the time when it was idle.
         n_tokens: What its examples cost.
     """
 
-    counter: float
+    counter: int
     n_tokens: int = 0
-    examples: deque[Waiting[WhatT]] = field(default_factory=deque)
+    examples: OrderedDict[Waiting[WhatT], None] = field(default_factory=OrderedDict)
 
     def first(self) -> Waiting[WhatT] | None:
-        """The first that still waits."""
-        while self.examples and self.examples[0].is_out:
-            self.examples.popleft()
-        return self.examples[0] if self.examples else None
+        """The first that waits."""
+        return next(iter(self.examples), None)
 
 
 class Taken(Generic[WhatT]):
-    """The examples of a batch.
+    """A batch that is filled from one queue after another.
 
     Attributes:
         examples: Those to be computed.
@@ -89,21 +83,19 @@ class Taken(Generic[WhatT]):
         left: Tokens for which there is room.
     """
 
-    def __init__(self, budget: int, must_fit: bool) -> None:
+    def __init__(self, budget: int) -> None:
         """Starts with none.
 
         Args:
-            budget: Most tokens.
-            must_fit: Whether the first example must fit too.
+            budget: Most tokens; an example that has more is taken alone.
         """
         self.examples: list[Waiting[WhatT]] = []
         self.late: list[Waiting[WhatT]] = []
         self.left = budget
-        self._must_fit = must_fit
 
     def has_room(self, example: Waiting[WhatT]) -> bool:
         """Whether an example can be added."""
-        return example.n_tokens <= self.left or not (self.examples or self._must_fit)
+        return example.n_tokens <= self.left or not self.examples
 
     def add(self, example: Waiting[WhatT]) -> None:
         """Adds an example."""
@@ -122,14 +114,12 @@ class WaitingQueue(Generic[WhatT]):
 
     def __init__(self) -> None:
         """Starts with none."""
-        self.n_examples = 0
-        self.n_tokens = 0
-        self.n_bytes = 0
-        self._lines: dict[Hashable, _Line[WhatT]] = {}
-        self._turns: list[tuple[float, int, Hashable]] = []  # a heap
-        self._idle: dict[Hashable, float] = {}
-        self._now: float = 0.0  # the counter of the task whose turn was last
         self._numbers = count()
+        self._highest = 0  # of all counters
+        self._lines: dict[Hashable, _Line[WhatT]]
+        self._turns: list[tuple[int, int, Hashable]]  # a heap, each line once
+        self._deadlines: list[tuple[float, int, Waiting[WhatT]]]  # a heap
+        self._reset()
 
     def __len__(self) -> int:
         return self.n_examples
@@ -138,14 +128,16 @@ class WaitingQueue(Generic[WhatT]):
         """Lets an example wait behind those of its task."""
         line = self._lines.get(example.task)
         if line is None:
-            counter = max(self._now, self._idle.pop(example.task, 0.0))
-            line = self._lines[example.task] = _Line(counter)
+            line = self._lines[example.task] = _Line(self._counter(example.task))
+            self._idle.pop(example.task, None)
             self._queue_up(example.task, line)
-        line.examples.append(example)
+        line.examples[example] = None
         line.n_tokens += example.n_tokens
         self.n_examples += 1
         self.n_tokens += example.n_tokens
         self.n_bytes += example.n_bytes
+        if example.deadline is not None:
+            heappush(self._deadlines, (example.deadline, next(self._numbers), example))
 
     def drop(self, example: Waiting[WhatT]) -> bool:
         """Takes out an example that is not to be computed.
@@ -156,32 +148,33 @@ class WaitingQueue(Generic[WhatT]):
         if example.is_out:
             return False
         example.is_out = True
-        self._lines[example.task].n_tokens -= example.n_tokens
+        line = self._lines[example.task]
+        del line.examples[example]
+        line.n_tokens -= example.n_tokens
         self.n_examples -= 1
         self.n_tokens -= example.n_tokens
         self.n_bytes -= example.n_bytes
+        if len(self._deadlines) > 2 * self.n_examples + _MOST_PAST:
+            self._deadlines = [entry for entry in self._deadlines if not entry[-1].is_out]
+            heapify(self._deadlines)
         return True
 
-    def take(self, budget: int, now: float, *, must_fit: bool = False) -> Taken[WhatT]:
-        """Takes out the examples of the next batch.
+    def take(self, batch: Taken[WhatT], now: float) -> None:
+        """Takes out examples for a batch, as many as it has room for, and all that are late.
 
         Args:
-            budget: Most tokens of the batch.
+            batch: Where they are put; an example is there before it waits no more.
             now: The time, in seconds of the engine's clock.
-            must_fit: Whether the first example must fit too; else it is taken whatever it costs.
         """
-        batch: Taken[WhatT] = Taken(budget, must_fit)
-        passed: list[tuple[float, int, Hashable]] = []
-        quantum = max(1, int(budget * _QUANTUM))
+        self._take_late(batch, now)
+        passed: list[tuple[int, int, Hashable]] = []
+        quantum = _quantum(batch.left)
         while self._turns and batch.left > 0:
             turn = heappop(self._turns)
             task = turn[-1]
             line = self._lines[task]
-            if turn[0] < line.counter:  # it was computed for since, as another's mate
-                self._queue_up(task, line)
-                continue
-            is_served = self._take_turn(line, quantum, now, batch)
-            if line.first() is None:
+            is_served = self._take_turn(line, quantum, batch)
+            if not line.examples:
                 self._retire(task, line)
             elif is_served:
                 self._queue_up(task, line)
@@ -189,52 +182,81 @@ class WaitingQueue(Generic[WhatT]):
                 passed.append(turn)
         for turn in passed:
             heappush(self._turns, turn)
-        return batch
+        if not self.n_examples:
+            self._reset()
 
-    def ahead_of(self, task: Hashable) -> int:
-        """About how many tokens are computed before an example of `task` that came now.
+    def ahead_of(self, tasks: Iterable[Hashable], budget: int) -> int:
+        """About how many tokens are computed before examples of some tasks that came now.
 
-        Those of its own task, and of each other one no more than of that: turns are fair.
+        Those of these tasks, and of each other one until as much was computed for it, in turns that
+        it may end.
+
+        Args:
+            tasks: The tasks; without any, it is asked of one that was never there.
+            budget: Most tokens of a batch.
         """
-        own = self._lines[task].n_tokens if task in self._lines else 0
-        fair = own + _TYPICAL_TOKENS
-        others = sum(
-            min(line.n_tokens, fair) for other, line in self._lines.items() if other != task
+        until = self._now
+        for task in tasks:
+            line = self._lines.get(task)
+            own = self._counter(task) if line is None else line.counter + line.n_tokens
+            until = max(until, own)
+        turn = _quantum(budget)
+        return sum(
+            min(line.n_tokens, until - line.counter + turn)
+            for line in self._lines.values()
+            if line.counter <= until
         )
-        return own + others
 
     def drain(self) -> list[Waiting[WhatT]]:
         """Takes out all that waits."""
         found = [example for line in self._lines.values() for example in line.examples]
-        found = [example for example in found if self.drop(example)]
-        self._lines.clear()
-        self._turns.clear()
+        for example in found:
+            example.is_out = True
+        self._reset()
         return found
 
-    def _take_turn(self, line: _Line[WhatT], quantum: int, now: float, batch: Taken[WhatT]) -> bool:
-        """Takes a task's next examples, with their mates; returns whether there were any."""
-        self._now = max(self._now, line.counter)
-        own = 0
-        while own < quantum and (first := line.first()) is not None:
-            if first.is_late(now):
-                self.drop(first)
-                batch.late.append(first)
-                continue
-            if not batch.has_room(first):
-                break
-            own += first.n_tokens
-            for example in (first, *first.mates):
-                is_wanted = not example.is_out and not example.is_late(now)
-                if is_wanted and (example is first or batch.has_room(example)):
-                    self.drop(example)
-                    batch.add(example)
-                    self._charge(example, line)
-        return own > 0
+    def _reset(self) -> None:
+        """Has nothing waiting, whatever was before; nobody owes anything to anyone then."""
+        self._now = self._highest  # the counter of the task whose turn was last, when that began
+        self._idle: dict[Hashable, int] = {}
+        self._most_idle = _MOST_IDLE
+        self.n_examples = 0
+        self.n_tokens = 0
+        self.n_bytes = 0
+        self._lines = {}
+        self._turns = []
+        self._deadlines = []
 
-    def _charge(self, example: Waiting[WhatT], line: _Line[WhatT]) -> None:
-        """Counts what is computed for a task."""
-        owner = self._lines.get(example.task, line)
-        owner.counter += max(1, example.n_tokens)
+    def _take_late(self, batch: Taken[WhatT], now: float) -> None:
+        """Takes out what is no longer wanted."""
+        while self._deadlines and self._deadlines[0][0] <= now:
+            *_, example = heappop(self._deadlines)
+            if not example.is_out:
+                batch.late.append(example)
+                self.drop(example)
+
+    def _take_turn(self, line: _Line[WhatT], quantum: int, batch: Taken[WhatT]) -> bool:
+        """Takes a task's next examples, with their mates; returns whether there were any.
+
+        The task pays for the mates too: if those did of whom they are, a task that is asked along
+        with many others would come to its own turn late or never.
+        """
+        paid = 0
+        while paid < quantum and (first := line.first()) is not None and batch.has_room(first):
+            for example in (first, *first.mates):
+                if not example.is_out and batch.has_room(example):
+                    batch.add(example)
+                    self.drop(example)
+                    paid += max(1, example.n_tokens)
+        if paid:
+            self._now = max(self._now, line.counter)
+            line.counter += paid
+            self._highest = max(self._highest, line.counter)
+        return paid > 0
+
+    def _counter(self, task: Hashable) -> int:
+        """Where a task starts that has nothing waiting."""
+        return max(self._now, self._idle.get(task, 0))
 
     def _queue_up(self, task: Hashable, line: _Line[WhatT]) -> None:
         heappush(self._turns, (line.counter, next(self._numbers), task))
@@ -243,5 +265,11 @@ class WaitingQueue(Generic[WhatT]):
         """Forgets a task that has nothing waiting, but for what it owes."""
         del self._lines[task]
         self._idle[task] = line.counter
-        if len(self._idle) > _MOST_IDLE:
+        if len(self._idle) > self._most_idle:
             self._idle = {each: owed for each, owed in self._idle.items() if owed > self._now}
+            self._most_idle = max(_MOST_IDLE, 2 * len(self._idle))
+
+
+def _quantum(budget: int) -> int:
+    """How many tokens a task may take before another's turn."""
+    return max(1, int(budget * _QUANTUM))
