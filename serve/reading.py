@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from polyhead.model.answer_keys import AnswerContext, AnswerKeys
 from polyhead.serve.failures import FAILURES, told
 from polyhead.serve.request import Request
+from polyhead.serve.scheduling.waiting import Waiting
 from polyhead.serve.served_task import ServedTask
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from polyhead.model.prediction import Question
     from polyhead.model.task import Task
 
-__all__ = ["AskedExample", "AskedTask", "Reading", "read"]
+__all__ = ["AskedExample", "AskedTask", "Reading", "as_waiting", "read"]
 
 _BYTES_PER_TOKEN = 100
 _BYTES_PER_EXAMPLE = 2000
@@ -197,3 +198,36 @@ def _not_cached(examples: Sequence[AskedExample], cache: ResultCache) -> Iterato
             yield example
         else:
             example.request.settle(example.asked.served, example.place, written.read())
+
+
+def as_waiting(
+    examples: Sequence[AskedExample], now: float, timeout_s: float | None
+) -> list[Waiting[AskedExample]]:
+    """Examples as they wait; those of several tasks that read the same rows know each other.
+
+    Args:
+        examples: The examples.
+        now: The time, in seconds of the engine's clock.
+        timeout_s: How long their answers are of use; None for ever.
+    """
+    deadline = None if timeout_s is None else now + timeout_s
+    waiting = [
+        Waiting(
+            example,
+            example.asked.served.name,
+            example.encoded.n_tokens,
+            example.n_bytes,
+            now,
+            deadline,
+        )
+        for example in examples
+    ]
+    if len({example.asked.served for example in examples}) > 1:
+        by_rows: dict[object, list[Waiting[AskedExample]]] = {}
+        for one in waiting:
+            rows = tuple((row.ids, row.positions) for row in one.what.encoded.rows)
+            by_rows.setdefault(rows, []).append(one)
+        for mates in by_rows.values():
+            for one in mates:
+                one.mates = mates
+    return waiting

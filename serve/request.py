@@ -99,6 +99,26 @@ class Request:
         if is_late:
             listener()
 
+    def only_answer(self) -> Future[Prediction]:
+        """The answer to the only example, or what is raised in its place.
+
+        Whoever cancels it gives the request up.
+        """
+        answer: Future[Prediction] = Future()
+
+        def settle(_: Future[None]) -> None:
+            [[outcome]] = self.outcomes.values()
+            if not answer.set_running_or_notify_cancel():
+                return
+            if isinstance(outcome, PolyheadError):
+                answer.set_exception(outcome)
+            else:
+                answer.set_result(outcome)
+
+        answer.add_done_callback(lambda found: self.give_up() if found.cancelled() else None)
+        self.done.add_done_callback(settle)
+        return answer
+
     def _finish(self) -> None:
         """Tells those who wait, once; what they do wrong then is not the teller's fault."""
         with self._lock:

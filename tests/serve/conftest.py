@@ -104,7 +104,7 @@ def make_engine(model) -> Iterator[Callable[..., Engine]]:
         more = {name: fields.pop(name) for name in ("observers", "clock") if name in fields}
         settings = EngineSettings(**{"max_wait_s": 1e6, "target_s": 1e6} | fields)
         engine = Engine(of or model, settings, **more)
-        engine._pace = pace or SteadyPace()
+        engine._backlog.pace = pace or SteadyPace()
         made.append(engine)
         if start:
             engine.start()
@@ -121,13 +121,13 @@ def batches() -> Callable[[Engine], list[list[tuple[str, str]]]]:
 
     def watched(engine: Engine) -> list[list[tuple[str, str]]]:
         seen: list[list[tuple[str, str]]] = []
-        compute = engine._answering.outcomes
+        compute = engine._worker._answering.outcomes
 
         def outcomes(examples):
             seen.append([(each.asked.served.name, each.encoded.example.text) for each in examples])
             return compute(examples)
 
-        engine._answering.outcomes = outcomes
+        engine._worker._answering.outcomes = outcomes
         return seen
 
     return watched

@@ -17,7 +17,7 @@ from polyhead.errors import (
     UnknownTaskError,
 )
 from polyhead.serve import Engine, EngineSettings, ServedTask
-from polyhead.serve import engine as engine_module
+from polyhead.serve import worker as worker_module
 
 TEXTS = ["the cat sat", "a bad day", "red", "the dog ran on the mat"]
 CONTEXT = "the cat sat on the mat and the dog ran on the red day " * 20
@@ -182,13 +182,13 @@ def test_an_idle_engine_sleeps(make_engine):
     engine.submit("red", "mood").result(20)
     assert engine.wait_until_empty(20)
     waits = []
-    wait_for = engine._changed.wait_for
+    wait_for = engine._backlog._changed.wait_for
 
     def watched(predicate, timeout=None):
         waits.append((threading.current_thread().name, timeout))
         return wait_for(predicate, timeout)
 
-    engine._changed.wait_for = watched
+    engine._backlog._changed.wait_for = watched
     engine.submit("red", "mood").result(20)
     assert engine.wait_until_empty(20)
     engine.submit("red", "mood").result(20)
@@ -212,7 +212,7 @@ def test_what_is_asked_before_it_has_warmed_up_waits(make_engine, monkeypatch, g
     def warm_up(model, pace, most_tokens):
         gate(None, None)
 
-    monkeypatch.setattr(engine_module, "warm_up", warm_up)
+    monkeypatch.setattr(worker_module, "warm_up", warm_up)
     engine = make_engine()
     future = engine.submit("red", "mood")
     assert gate.entered.wait(20)
@@ -226,9 +226,9 @@ def test_what_is_asked_before_it_has_warmed_up_waits(make_engine, monkeypatch, g
 
 def test_starting_twice_starts_one_thread(make_engine):
     engine = make_engine()
-    thread = engine._thread
+    thread = engine._worker._thread
     engine.start()
-    assert engine._thread is thread
+    assert engine._worker._thread is thread
 
 
 def test_a_task_is_known_by_another_name_than_the_models(make_engine, model):

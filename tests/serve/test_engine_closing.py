@@ -7,7 +7,7 @@ import pytest
 from polyhead.contracts import Prediction
 from polyhead.errors import UnavailableError
 from polyhead.serve import Engine
-from polyhead.serve import engine as engine_module
+from polyhead.serve import worker as worker_module
 
 
 def ask(engine, values, **options):
@@ -50,7 +50,7 @@ def test_closing_answers_what_waits(make_engine, held):
         thread = closing(engine, None)
     thread.join(20)
     assert all(isinstance(future.result(0), Prediction) for future in futures)
-    assert not engine._thread.is_alive()
+    assert not engine._worker._thread.is_alive()
     assert not engine.health().is_running
 
 
@@ -73,15 +73,15 @@ def test_closing_without_time_gives_up_what_waits_and_ends_what_is_computed(make
 
 
 def test_what_a_head_does_not_let_go_is_given_up_too(make_engine, held, monkeypatch):
-    monkeypatch.setattr(engine_module, "_JOIN_S", 0.0)
+    monkeypatch.setattr(worker_module, "_JOIN_S", 0.0)
     engine = make_engine()
     with held(engine) as holding:
         engine.close(0.0)
         with pytest.raises(UnavailableError):
             holding.future.result(0)
         assert not engine.health().is_running
-    engine._thread.join(20)
-    assert not engine._thread.is_alive()
+    engine._worker._thread.join(20)
+    assert not engine._worker._thread.is_alive()
     assert engine.health().n_restarts == 0
 
 
@@ -145,8 +145,8 @@ def test_it_may_be_closed_by_who_is_told_an_answer(make_engine):
 
     engine.submit("red", "mood").add_done_callback(close)
     assert closed.wait(20)
-    engine._thread.join(20)
-    assert not engine._thread.is_alive()
+    engine._worker._thread.join(20)
+    assert not engine._worker._thread.is_alive()
 
 
 def test_two_engines_serve_one_model(make_engine, model):
@@ -160,4 +160,4 @@ def test_two_engines_serve_one_model(make_engine, model):
 def test_an_error_inside_a_with_statement_closes_it_too(model):
     with pytest.raises(KeyError), Engine(model) as engine:
         raise KeyError
-    assert not engine._thread.is_alive()
+    assert not engine._worker._thread.is_alive()

@@ -8,7 +8,7 @@ import pytest
 
 from polyhead.contracts import Prediction
 from polyhead.errors import PolyheadError, UnavailableError
-from polyhead.serve import engine as engine_module
+from polyhead.serve import worker as worker_module
 
 
 class Killed(BaseException):
@@ -26,7 +26,7 @@ def is_ready_again(engine):
 
 @pytest.fixture(autouse=True)
 def _no_delay(monkeypatch, caplog):
-    monkeypatch.setattr(engine_module, "_FIRST_RESTART_S", 0.001)
+    monkeypatch.setattr(worker_module, "_FIRST_RESTART_S", 0.001)
     caplog.set_level(logging.CRITICAL, logger="polyhead.engine")
 
 
@@ -72,8 +72,8 @@ def test_it_is_not_ready_until_another_thread_has_warmed_up(make_engine, die, mo
     future = engine.submit("red", "odd")
     assert entered.wait(20)
     assert engine.is_ready
-    warm_up = engine_module.warm_up
-    monkeypatch.setattr(engine_module, "warm_up", lambda *args: (gate(None, None), warm_up(*args)))
+    warm_up = worker_module.warm_up
+    monkeypatch.setattr(worker_module, "warm_up", lambda *args: (gate(None, None), warm_up(*args)))
     switch.set()
     future.exception(20)
     assert gate.entered.wait(20)
@@ -111,7 +111,7 @@ def test_a_thread_that_is_killed_from_outside_is_replaced(make_engine, held):
     engine = make_engine()
     with held(engine) as holding:
         waiting = engine.submit("red", "mood")
-        kill(engine._thread)
+        kill(engine._worker._thread)
     for future in (holding.future, waiting):
         assert isinstance(future.exception(20), UnavailableError)
     assert is_ready_again(engine)
@@ -122,7 +122,7 @@ def test_a_thread_that_is_killed_while_it_sleeps_is_replaced(make_engine):
     engine = make_engine()
     assert is_ready_again(engine)
     assert engine.wait_until_empty(20)
-    before = engine._thread
+    before = engine._worker._thread
     kill(before)
     error = engine.submit("red", "mood").exception(20)  # it wakes the thread up
     assert error is None or isinstance(error, UnavailableError)
@@ -131,13 +131,14 @@ def test_a_thread_that_is_killed_while_it_sleeps_is_replaced(make_engine):
     assert engine.health().n_restarts == 1
 
 
-@pytest.mark.parametrize("step", ["_take", "_compute", "_next"])
-def test_no_example_is_lost_wherever_the_thread_dies(make_engine, held, step):
+@pytest.mark.parametrize(("part", "step"), [("_backlog", "next"), ("_worker", "_compute")])
+def test_no_example_is_lost_wherever_the_thread_dies(make_engine, held, part, step):
     """Also where it has taken examples, and put them nowhere yet."""
     engine = make_engine()
+    owner = getattr(engine, part)
     with held(engine):
         requests = [ask(engine, {"mood": ["red"] * 5, "topic": ["red"] * 5}) for _ in range(4)]
-        whole = getattr(engine, step)
+        whole = getattr(owner, step)
         calls = []
 
         def dies():
@@ -146,7 +147,7 @@ def test_no_example_is_lost_wherever_the_thread_dies(make_engine, held, step):
                 raise Killed
             return whole()
 
-        setattr(engine, step, dies)
+        setattr(owner, step, dies)
     for request in requests:
         request.done.result(20)
         found = [each for outcomes in request.outcomes.values() for each in outcomes]
@@ -160,7 +161,7 @@ def test_no_example_is_lost_wherever_the_thread_dies(make_engine, held, step):
 @pytest.mark.parametrize("n_dropped", range(12))
 def test_no_example_is_lost_where_it_dies_in_the_midst_of_taking(make_engine, held, n_dropped):
     engine = make_engine()
-    queue = engine._queues["interactive"]
+    queue = engine._backlog._queues["interactive"]
     drop = queue.drop
     calls = []
 
@@ -182,7 +183,7 @@ def test_no_example_is_lost_where_it_dies_in_the_midst_of_taking(make_engine, he
 
 def test_a_warm_up_that_fails_is_tried_again(make_engine, monkeypatch):
     calls = []
-    warm_up = engine_module.warm_up
+    warm_up = worker_module.warm_up
 
     def failing(*args):
         calls.append(1)
@@ -190,7 +191,7 @@ def test_a_warm_up_that_fails_is_tried_again(make_engine, monkeypatch):
             raise MemoryError
         return warm_up(*args)
 
-    monkeypatch.setattr(engine_module, "warm_up", failing)
+    monkeypatch.setattr(worker_module, "warm_up", failing)
     engine = make_engine()
     errors = []
     while True:
@@ -205,7 +206,7 @@ def test_a_warm_up_that_fails_is_tried_again(make_engine, monkeypatch):
 
 def test_the_longer_it_fails_the_longer_it_waits(make_engine, monkeypatch):
     delays = []
-    start = engine_module.Engine._start_thread
+    start = worker_module.Worker._start_thread
     enough = threading.Event()
 
     def watched(engine, delay_s):
@@ -217,25 +218,25 @@ def test_the_longer_it_fails_the_longer_it_waits(make_engine, monkeypatch):
     def failing(*_):
         raise ValueError("no")
 
-    monkeypatch.setattr(engine_module.Engine, "_start_thread", watched)
-    monkeypatch.setattr(engine_module, "warm_up", failing)
+    monkeypatch.setattr(worker_module.Worker, "_start_thread", watched)
+    monkeypatch.setattr(worker_module, "warm_up", failing)
     engine = make_engine()
     assert enough.wait(20)
     engine.close(0.0)
     assert delays[0] == 0.0
-    assert 0 < delays[1] <= engine_module._LONGEST_RESTART_S
+    assert 0 < delays[1] <= worker_module._LONGEST_RESTART_S
 
 
 def test_one_that_worked_for_long_starts_again_soon(make_engine, die, clock, monkeypatch):
     switch, entered = die
     delays = []
-    start = engine_module.Engine._start_thread
+    start = worker_module.Worker._start_thread
 
     def watched(engine, delay_s):
         delays.append(delay_s)
         start(engine, 0.0)
 
-    monkeypatch.setattr(engine_module.Engine, "_start_thread", watched)
+    monkeypatch.setattr(worker_module.Worker, "_start_thread", watched)
     engine = make_engine(clock=clock)
     future = engine.submit("red", "odd")
     assert entered.wait(20)
@@ -243,7 +244,7 @@ def test_one_that_worked_for_long_starts_again_soon(make_engine, die, clock, mon
     switch.set()
     future.exception(20)
     assert is_ready_again(engine)
-    assert delays == [0.0, engine_module._FIRST_RESTART_S]
+    assert delays == [0.0, worker_module._FIRST_RESTART_S]
 
 
 def test_one_that_dies_while_it_is_closed_stays_closed(make_engine, die):
@@ -260,8 +261,8 @@ def test_one_that_dies_while_it_is_closed_stays_closed(make_engine, die):
     for each in (future, waiting):
         assert isinstance(each.exception(0), PolyheadError)
     assert not engine.health().is_running
-    engine._thread.join(20)
-    assert not engine._thread.is_alive()
+    engine._worker._thread.join(20)
+    assert not engine._worker._thread.is_alive()
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
@@ -272,11 +273,11 @@ def test_a_thread_that_is_gone_without_a_word_is_noticed(make_engine):
     def gone(*_, **__):
         raise SystemExit
 
-    engine._restart = gone
-    engine._answering.outcomes = gone_with(Killed)
+    engine._worker._restart = gone
+    engine._worker._answering.outcomes = gone_with(Killed)
     with pytest.raises(UnavailableError):
         engine.submit("red", "mood").result(20)
-    engine._thread.join(20)
+    engine._worker._thread.join(20)
     assert not engine.is_ready
     with pytest.raises(UnavailableError):
         engine.submit("red", "mood")
@@ -321,7 +322,7 @@ class TestStalling:
     def test_one_whose_thread_never_takes_what_comes_is_stalled(
         self, make_engine, clock, monkeypatch, gate
     ):
-        monkeypatch.setattr(engine_module, "warm_up", lambda *_: gate(None, None))
+        monkeypatch.setattr(worker_module, "warm_up", lambda *_: gate(None, None))
         engine = make_engine(clock=clock, stall_s=60.0)
         for _ in range(10):
             engine.submit("red", "mood")

@@ -204,7 +204,7 @@ class TestGivingUp:
         with held(engine):
             for _ in range(50):
                 ask(engine, {"mood": [TEXT] * 5}, priority="bulk", timeout_s=1e6).give_up()
-            queue = engine._queues["bulk"]
+            queue = engine._backlog._queues["bulk"]
             assert not any(line.examples for line in queue._lines.values())
             assert len(queue._deadlines) <= 64
 

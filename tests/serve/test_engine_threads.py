@@ -276,7 +276,7 @@ def held_by(engine):
 def test_twenty_thousand_requests_leave_nothing_behind(make_engine, model):
     """Of all sorts: answered, refused, given up, failed, expired; of tasks that come and go."""
     engine = make_engine(failures_to_break=10**9, max_batch_tokens=4096)
-    engine._answering.outcomes = lambda examples: dict.fromkeys(examples, answer)
+    engine._worker._answering.outcomes = lambda examples: dict.fromkeys(examples, answer)
     [answer] = model.predict("red", task="mood")
     reading = engine.read({"mood": ["red"]})
     before = None
