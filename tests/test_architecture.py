@@ -13,6 +13,7 @@ FOLDERS = {
     "core": "polyhead",
     "adapters": "polyhead.adapters",
     "heads": "polyhead.heads",
+    "serve": "polyhead.serve",
     "train": "polyhead.train",
 }
 
@@ -38,6 +39,7 @@ PLUGIN_FACE = {
 MAY_IMPORT = {
     "polyhead.errors": set(),
     "polyhead.names": {"polyhead.errors"},
+    "polyhead.records": {"polyhead.errors"},
     "polyhead.machine": {"polyhead.errors"},
     "polyhead.batch": BASE,
     "polyhead.tokenizer": BASE | {"polyhead.batch"},
@@ -60,14 +62,20 @@ MAY_IMPORT = {
     "polyhead.distilbert": MIDDLE | {"polyhead.model"},
     "polyhead.pipelines": MIDDLE | {"polyhead.model", "polyhead.distilbert"},
     "polyhead.convert": MIDDLE | {"polyhead.merging", "polyhead.model", "polyhead.distilbert"},
-    "polyhead.train": MIDDLE | {"polyhead.model"},
+    "polyhead.train": MIDDLE | {"polyhead.model", "polyhead.records"},
+    "polyhead.serve": MIDDLE | {"polyhead.caches", "polyhead.machine", "polyhead.model"},
+    "polyhead.client": BASE,
     "polyhead.bench": MIDDLE | {"polyhead.model", "polyhead.machine"},
     "polyhead.scaffold": BASE | {"polyhead.artifact", "polyhead.registry"},
     "polyhead.cli": MIDDLE
     | {
         "polyhead.bench",
+        "polyhead.caches",
+        "polyhead.client",
         "polyhead.machine",
         "polyhead.model",
+        "polyhead.records",
+        "polyhead.serve",
         "polyhead.train",
         "polyhead.pipelines",
         "polyhead.scaffold",
