@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +12,7 @@ from pydantic import ValidationError
 
 from polyhead.contracts import explain
 from polyhead.errors import DataError, InputError
-from polyhead.train.records import Record, read_records
+from polyhead.records import Record, RecordFields, read_records
 
 if TYPE_CHECKING:
     from polyhead.contracts import Example, Head
@@ -58,15 +57,11 @@ class ExampleReader:
 
     Attributes:
         head_class: The kind of head.
-        column_of: The column of each field that is read.
-        needed: The fields that every record must have.
-        targets: The fields of which every record must have one: what is to be predicted.
+        fields: Where its examples' fields are.
     """
 
     head_class: type[Head]
-    column_of: Mapping[str, str]
-    needed: frozenset[str]
-    targets: tuple[str, ...]
+    fields: RecordFields
 
     @classmethod
     def of(
@@ -83,12 +78,13 @@ class ExampleReader:
                 f"field; they have: {', '.join(read)}."
             )
         required = {name for name in read if fields[name].is_required()}
-        return cls(
-            head_class,
+        where = RecordFields(
             {name: columns.get(name, name) for name in read},
-            frozenset(required | columns.keys()),
-            tuple(targets) if labelled else (),
+            needed=frozenset(required | columns.keys()),
+            texts=frozenset(name for name in read if _is_text(fields[name].annotation)),
+            targets=tuple(targets) if labelled else (),
         )
+        return cls(head_class, where)
 
     def example(self, path: str | Path, record: Record) -> Example:
         """The example that a record holds.
@@ -100,45 +96,12 @@ class ExampleReader:
         Raises:
             DataError: It holds none.
         """
-        fields: dict[str, object] = {}
-        for field, column in self.column_of.items():
-            value = record.values.get(column)
-            _check_unicode(path, record, column, value)
-            if isinstance(value, str):
-                value = self._unpacked(field, value)
-            if value is not None and not (isinstance(value, str) and not value.strip()):
-                fields[field] = value
-            elif field in self.needed:
-                raise self._missing(path, record, field)
-        if self.targets and not fields.keys() & set(self.targets):
-            raise self._missing(path, record, self.targets[0])
+        fields = self.fields.of(path, record)
         try:
             return self.head_class.Example.model_validate(fields)
         except ValidationError as error:
             message = f"not an example of {self.head_class.kind!r}: {explain(error)}."
             raise DataError(path, message, record.line) from None
-
-    def _unpacked(self, field: str, cell: str) -> object:
-        """The list or mapping that a cell holds as JSON, for a field that takes such."""
-        takes = self.head_class.Example.model_fields[field].annotation
-        if not cell.lstrip().startswith(("[", "{")) or _is_text(takes):
-            return cell
-        try:
-            return json.loads(cell)
-        except (ValueError, RecursionError):
-            return cell  # the field's own check says what it takes
-
-    def _missing(self, path: str | Path, record: Record, field: str) -> DataError:
-        column = self.column_of[field]
-        if column not in record.values:
-            there = ", ".join(map(repr, record.values)) or "none"
-            remedy = f"Name another with columns={{{field!r}: ...}} (--column {field}=NAME)."
-            message = f"no column {column!r}; there are: {there}. {remedy}"
-            return DataError(path, message, record.names_line)
-        state = "null" if record.values[column] is None else "empty"
-        whose = "" if column == field else f", which has the field {field!r},"
-        message = f"column {column!r}{whose} is {state}, and every record needs it."
-        return DataError(path, message, record.line)
 
 
 def _is_text(annotation: object) -> bool:
@@ -146,13 +109,3 @@ def _is_text(annotation: object) -> bool:
     if get_origin(annotation) in {Annotated, Union, UnionType}:
         return any(_is_text(part) for part in get_args(annotation))
     return annotation is str
-
-
-def _check_unicode(path: str | Path, record: Record, column: str, value: object) -> None:
-    # as JSON where it is no text: that has the texts of lists and mappings in it
-    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        message = f"column {column!r} holds half of a surrogate pair; it is not Unicode."
-        raise DataError(path, message, record.line) from None

@@ -8,12 +8,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain, islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from polyhead.errors import DataError, OutputExistsError, PolyheadError, WriteError
-
-if TYPE_CHECKING:
-    from polyhead.train.records import Record
+from polyhead.records import Record, read_json_lines, read_records
 
 __all__ = [
     "STREAM",
@@ -43,7 +41,7 @@ class Item:
     """
 
     values: Mapping[str, Any]
-    example: "object | Record"
+    example: object | Record
     line: int | None = None
 
 
@@ -53,8 +51,6 @@ def items_of_file(path: Path) -> Iterator[Item]:
     Raises:
         DataError: The file cannot be read or holds no record.
     """
-    from polyhead.train.records import read_json_lines, read_records
-
     place = place_of(path)
     is_stream = path == STREAM
     records = read_json_lines(sys.stdin.buffer, place) if is_stream else read_records(path)

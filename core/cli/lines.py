@@ -7,6 +7,7 @@ from pathlib import Path
 
 from polyhead.cli.bulk import STREAM, Item, place_of
 from polyhead.errors import DataError
+from polyhead.records import read_records
 
 __all__ = ["items_of_lines"]
 
@@ -27,8 +28,6 @@ def items_of_lines(path: Path, names: Sequence[str]) -> Iterator[Item]:
         DataError: The file cannot be read, or a line is not what it should be.
     """
     if path != STREAM and path.suffix.lower() in _DATA_FILES:
-        from polyhead.train.records import read_records
-
         for record in read_records(path):
             yield _item(record.values, names, path, record.line)
         return

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from polyhead.errors import DataError, InputError
+from polyhead.records import read_records
 
 if TYPE_CHECKING:
     from polyhead.contracts import Example
@@ -39,8 +40,6 @@ def located(source: Path | str | None, lines: Sequence[int | None] | None = None
 
 def line_of_record(path: Path, number: int) -> int:
     """The line of a file's record of that number, counted from 0."""
-    from polyhead.train.records import read_records
-
     return next(islice(read_records(path), number, None)).line
 
 

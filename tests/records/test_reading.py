@@ -3,7 +3,7 @@ from io import BytesIO
 import pytest
 
 from polyhead.errors import DataError
-from polyhead.train.records import read_json_lines, read_records
+from polyhead.records import read_json_lines, read_records
 
 BOM = b"\xef\xbb\xbf"
 
