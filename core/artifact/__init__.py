@@ -3,6 +3,7 @@
 from polyhead.artifact.card import model_card, part_card, tasks_card
 from polyhead.artifact.card_metadata import CardDetails, details_of, is_hub_id
 from polyhead.artifact.card_seal import is_sealed
+from polyhead.artifact.contents import TaskContents, read_contents, read_headers
 from polyhead.artifact.manifest import (
     FORMAT,
     BackboneInfo,
@@ -21,9 +22,10 @@ from polyhead.artifact.task import (
     find_tasks,
     read_task,
     read_task_manifest,
+    task_manifest_in,
     write_task,
 )
-from polyhead.artifact.tensorfile import read_manifest, read_tensors, tensor_file
+from polyhead.artifact.tensorfile import read_manifest, read_tensors, tensor_file, tensors_in
 
 __all__ = [
     "ADAPTER_FILE",
@@ -36,6 +38,7 @@ __all__ = [
     "Manifest",
     "ProviderInfo",
     "SavedTask",
+    "TaskContents",
     "TaskManifest",
     "check_free",
     "check_task_files",
@@ -45,12 +48,16 @@ __all__ = [
     "is_sealed",
     "model_card",
     "part_card",
+    "read_contents",
+    "read_headers",
     "read_manifest",
     "read_task",
     "read_task_manifest",
     "read_tensors",
+    "task_manifest_in",
     "tasks_card",
     "tensor_file",
+    "tensors_in",
     "write_file",
     "write_folder",
     "write_task",

@@ -33,10 +33,14 @@ __all__ = [
     "HEAD_FILE",
     "TASK_FILE",
     "SavedTask",
+    "check_names",
+    "check_part",
     "check_task_files",
     "find_tasks",
     "read_task",
+    "read_task_file",
     "read_task_manifest",
+    "task_manifest_in",
     "write_task",
 ]
 
@@ -151,11 +155,39 @@ def read_task(folder: Path) -> SavedTask:
     adapters = {
         path: _read_part(folder / path, "adapter", manifest) for path in manifest.adapter_files
     }
-    for name in manifest.adapters:
-        own = adapters[adapter_file(name)].name
+    saved = SavedTask(folder, manifest, head, adapters)
+    check_names(saved)
+    return saved
+
+
+def check_part(path: Path, part: Manifest, artifact: str, task: TaskManifest) -> None:
+    """Compares what a part's header says with the task and the place where it lies.
+
+    Args:
+        path: Of its file.
+        part: What its header says.
+        artifact: What belongs there: "head" or "adapter".
+        task: What the task's manifest says.
+
+    Raises:
+        ArtifactError: The file is of the other sort, or of another backbone.
+    """
+    if part.artifact != artifact:
+        raise ArtifactError(f"{path} was saved as {part.artifact!r}, not as {artifact!r}.")
+    if part.backbone.fingerprint != task.backbone.fingerprint:
+        raise ArtifactError(f"{path} belongs to another backbone than the task it lies in.")
+
+
+def check_names(saved: SavedTask) -> None:
+    """Compares the names of several adapters with those of their files.
+
+    Raises:
+        ArtifactError: A file holds another adapter than task.json says.
+    """
+    for name in saved.manifest.adapters:
+        own = saved.adapters[adapter_file(name)].name
         if own != name:
-            raise ArtifactError(f"{folder / adapter_file(name)} was saved as {shown(own)}.")
-    return SavedTask(folder, manifest, head, adapters)
+            raise ArtifactError(f"{saved.folder / adapter_file(name)} was saved as {shown(own)}.")
 
 
 def read_task_manifest(path: Path) -> TaskManifest:
@@ -165,18 +197,44 @@ def read_task_manifest(path: Path) -> TaskManifest:
         ArtifactError: It is missing or is not a task's manifest.
         NewerFormatError: It was written in a later version of the format.
     """
+    return task_manifest_in(read_task_file(path), path)
+
+
+def task_manifest_in(content: bytes, path: Path) -> TaskManifest:
+    """What a task.json says that was read already.
+
+    Args:
+        content: Of the file.
+        path: Of the file, for messages.
+
+    Raises:
+        ArtifactError: It is not a task's manifest.
+        NewerFormatError: It was written in a later version of the format.
+    """
+    try:
+        text = content.decode()
+    except ValueError as error:
+        raise ArtifactError(f"{path} cannot be read: {error}.") from None
+    return parse(text, TaskManifest, path)
+
+
+def read_task_file(path: Path) -> bytes:
+    """What lies in the place of a task.json.
+
+    Raises:
+        ArtifactError: It is missing or cannot be read.
+    """
     folder = path.parent
     try:
-        text = path.read_text(encoding="utf-8")
+        return path.read_bytes()
     except FileNotFoundError:
         problem = (
             "is not a task's folder: it has no task.json" if folder.is_dir() else "is no folder"
         )
         place = folder if folder.is_dir() else folder.parent
         raise ArtifactError(f"{folder} {problem}.{_tasks_in(place)}") from None
-    except (OSError, ValueError) as error:  # ValueError: not UTF-8, or not a path
+    except (OSError, ValueError) as error:  # ValueError: not a path
         raise ArtifactError(f"{path} cannot be read: {error}.") from None
-    return parse(text, TaskManifest, path)
 
 
 def check_task_files(saved: SavedTask) -> None:
@@ -218,12 +276,9 @@ def _tasks_in(folder: Path) -> str:
 
 
 def _read_part(path: Path, artifact: str, task: TaskManifest) -> Manifest:
-    manifest = read_manifest(path)
-    if manifest.artifact != artifact:
-        raise ArtifactError(f"{path} was saved as {manifest.artifact!r}, not as {artifact!r}.")
-    if manifest.backbone.fingerprint != task.backbone.fingerprint:
-        raise ArtifactError(f"{path} belongs to another backbone than the task it lies in.")
-    return manifest
+    part = read_manifest(path)
+    check_part(path, part, artifact, task)
+    return part
 
 
 def _file_info(content: bytes) -> FileInfo:

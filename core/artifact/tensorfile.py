@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
+from safetensors.torch import load, save
 
 from polyhead.artifact.manifest import Manifest, parse
 from polyhead.errors import ArtifactError
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor, nn
 
-__all__ = ["read_manifest", "read_tensors", "tensor_file"]
+__all__ = ["manifest_in", "read_manifest", "read_tensors", "tensor_file", "tensors_in"]
 
 _METADATA_KEY: Final = "polyhead"
 _SHOWN_NAMES: Final = 3
@@ -48,6 +49,31 @@ def read_manifest(path: Path) -> Manifest:
     """
     with _opened(path) as file:
         metadata = file.metadata() or {}
+    return _manifest(metadata, path)
+
+
+def manifest_in(content: bytes, path: Path) -> Manifest:
+    """The manifest of an adapter's or head's file that was read whole.
+
+    Args:
+        content: Of the file.
+        path: Of the file, for messages.
+
+    Raises:
+        ArtifactError: It is damaged, or was not written by polyhead.
+        NewerFormatError: It was written in a later version of the format.
+    """
+    try:
+        header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
+        metadata = header.get("__metadata__") or {}
+        if not isinstance(metadata, dict):
+            raise TypeError("its metadata is no object")  # noqa: TRY301 - reported as damage below
+    except (ValueError, AttributeError, TypeError, RecursionError) as error:
+        raise _damaged(path, error) from None
+    return _manifest(metadata, path)
+
+
+def _manifest(metadata: Mapping[str, str], path: Path) -> Manifest:
     if _METADATA_KEY not in metadata:
         raise ArtifactError(
             f"{path} was not written by polyhead: it has no manifest; what other libraries saved "
@@ -69,22 +95,53 @@ def read_tensors(path: Path, expected: Mapping[str, Tensor]) -> dict[str, Tensor
     """
     with _opened(path) as file:
         shapes = {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
-        _check_names(shapes, expected, path)
-        for name, tensor in expected.items():
-            if shapes[name] != tuple(tensor.shape):
-                raise ArtifactError(
-                    f"{path}: {name} has the shape {shapes[name]}; its manifest makes it "
-                    f"{tuple(tensor.shape)}."
-                )
-        tensors = {}
-        for name, like in expected.items():
-            tensor = file.get_tensor(name)
-            if tensor.is_floating_point() != like.is_floating_point():
-                raise ArtifactError(f"{path}: {name} is of type {tensor.dtype}.")
-            # a copy: the file may be replaced while the model lives
-            tensors[name] = tensor.to(like.dtype, copy=True)
+        _check_shapes(shapes, expected, path)
+        # a copy: the file may be replaced while the model lives
+        return _wanted(file.get_tensor, expected, path, copy=True)
+
+
+def tensors_in(content: bytes, expected: Mapping[str, Tensor], path: Path) -> dict[str, Tensor]:
+    """The tensors of a file that was read whole, once its header shows that they are the expected.
+
+    Args:
+        content: Of the file.
+        expected: As in `read_tensors`.
+        path: Of the file, for messages.
+
+    Raises:
+        ArtifactError: The file is damaged; or as in `read_tensors`.
+    """
+    try:
+        found = load(content)
+    except (SafetensorError, ValueError, KeyError, TypeError, RuntimeError) as error:
+        raise _damaged(path, error) from None
+    _check_shapes({name: tuple(tensor.shape) for name, tensor in found.items()}, expected, path)
+    return _wanted(found.__getitem__, expected, path, copy=False)
+
+
+def _wanted(
+    tensor_of: Callable[[str], Tensor], expected: Mapping[str, Tensor], path: Path, *, copy: bool
+) -> dict[str, Tensor]:
+    tensors = {}
+    for name, like in expected.items():
+        tensor = tensor_of(name)
+        if tensor.is_floating_point() != like.is_floating_point():
+            raise ArtifactError(f"{path}: {name} is of type {tensor.dtype}.")
+        tensors[name] = tensor.to(like.dtype, copy=copy)
     _check_finite(tensors, str(path))
     return tensors
+
+
+def _check_shapes(
+    found: Mapping[str, tuple[int, ...]], expected: Mapping[str, Tensor], path: Path
+) -> None:
+    _check_names(found, expected, path)
+    for name, tensor in expected.items():
+        if found[name] != tuple(tensor.shape):
+            raise ArtifactError(
+                f"{path}: {name} has the shape {found[name]}; its manifest makes it "
+                f"{tuple(tensor.shape)}."
+            )
 
 
 def _check_names(found: Mapping[str, object], expected: Mapping[str, object], path: Path) -> None:
@@ -99,7 +156,10 @@ def _check_names(found: Mapping[str, object], expected: Mapping[str, object], pa
 
 def _check_finite(tensors: Mapping[str, Tensor], source: str) -> None:
     for name, tensor in tensors.items():
-        if tensor.is_floating_point() and not torch.isfinite(tensor).all():
+        # a sum of finite numbers may overflow, so only a finite one has the last word
+        if not tensor.is_floating_point() or torch.isfinite(tensor.sum()):
+            continue
+        if not torch.isfinite(tensor).all():
             raise ArtifactError(
                 f"{source}: {name} holds values that are not finite (NaN or infinity)."
             )
@@ -113,6 +173,10 @@ def _opened(path: Path) -> Iterator[Any]:
         with safe_open(path, framework="pt") as file:
             yield file
     except SafetensorError as error:
-        raise ArtifactError(f"{path} is damaged or is not a safetensors file: {error}.") from None
+        raise _damaged(path, error) from None
     except OSError as error:
         raise ArtifactError(f"{path} cannot be read: {error.strerror or error}.") from None
+
+
+def _damaged(path: Path, error: Exception) -> ArtifactError:
+    return ArtifactError(f"{path} is damaged or is not a safetensors file: {error}.")

@@ -21,6 +21,7 @@ from polyhead.composition.composed import (
     fusion_of,
     with_fusions_named,
 )
+from polyhead.composition.renamed import renamed
 from polyhead.composition.trained import trained_names
 
 __all__ = [
@@ -40,6 +41,7 @@ __all__ = [
     "fusion_of",
     "names_of",
     "parse_setup",
+    "renamed",
     "trained_names",
     "with_fusions_named",
 ]

@@ -24,6 +24,7 @@ from polyhead.encoder.checkpoint_names import (
 )
 from polyhead.encoder.config import DistilBertConfig, read_config
 from polyhead.encoder.encoder import Encoder
+from polyhead.encoder.unfilled import Unfilled
 from polyhead.encoder.weights import read_weights
 from polyhead.errors import CheckpointError
 
@@ -78,7 +79,8 @@ def load_checkpoint(folder: Path, config: DistilBertConfig | None = None) -> Che
     others = {name: weight for name, weight in found.items() if name not in weights}
     own = {name: found[theirs] for theirs, name in weights.items() if name not in NOT_WEIGHTS}
     _check_depth(own, ROOT[is_bert], config, folder)
-    with torch.device("meta"):  # no time spent on random weights
+    # no time spent on random weights; to draw them on meta, torch would import its compiler
+    with torch.device("meta"), Unfilled():
         encoder = Encoder(config)
     canonical = _canonical(own, encoder, folder, is_bert=is_bert)
     _check_finite(canonical, folder)

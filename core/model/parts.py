@@ -12,6 +12,7 @@ from torch import nn
 from polyhead.artifact import BackboneInfo
 from polyhead.composition import (
     AdapterSetup,
+    Block,
     acting,
     acting_of,
     check_taps,
@@ -265,7 +266,7 @@ class ModelParts(nn.Module):
         return self._put_task(name, new_head, new_adapter, shared, text)
 
     def delete_task(self, name: str) -> None:
-        """Removes a task with its head, and its own adapter unless something else uses it.
+        """Removes a task with its head, and its own adapters unless something else uses them.
 
         Adapters that the task only shares stay.
 
@@ -275,8 +276,11 @@ class ModelParts(nn.Module):
         task = self.task(name)
         del self._tasks[name]
         self.delete_head(task.head)
-        if task.adapter == name and name not in self._used_adapters():
-            self._adapters.remove(name)
+        own = {*task.own_adapters, *((name,) if task.adapter == name else ())}
+        while own and (free := own - self._used_of(own)):  # a fusion first, then what it fuses
+            for each in free:
+                self._adapters.remove(each)
+            own -= free
 
     def load_state_dict(
         self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False
@@ -356,6 +360,8 @@ class ModelParts(nn.Module):
         adapter: Adapter | None,
         shared: AdapterSetup,
         text: TextSettings,
+        *,
+        own_adapters: tuple[str, ...] = (),
     ) -> Task:
         """Registers the parts of a task: all of them or none."""
         head = self._fitted(head)
@@ -367,17 +373,19 @@ class ModelParts(nn.Module):
             if adapter is not None:
                 self._adapters.remove(name)
             raise
-        task = Task(name, name, name if adapter is not None else shared, text)
+        task = Task(name, name, name if adapter is not None else shared, text, own_adapters)
         self._own_adapters[name] = task.adapter
         self._tasks[name] = task
         return task
 
-    def _used_adapters(self) -> set[str]:
-        """The adapters that a head uses by itself, a task, or a fusion."""
+    def _used_of(self, names: set[str]) -> set[str]:
+        """Those of some adapters that a head uses by itself, a task, or a fusion."""
         setups = [self._own_adapters.get(head, head) for head in tuple(self._heads.view)]
         setups += [task.adapter for task in tuple(self._tasks.values())]
-        used = {name for setup in setups for name in _named_in(setup)}
-        return used.union(*tuple(self._adapters.fusions.values()))
+        used = {setup for setup in setups if isinstance(setup, str)}  # most, of thousands
+        blocks = [setup for setup in setups if isinstance(setup, Block)]
+        used = used.union(*map(_named_in, blocks), *tuple(self._adapters.fusions.values()))
+        return used & names
 
     def _own_adapter(self, head: str) -> AdapterSetup:
         """What acts on a head's rows when the call names no adapter."""

@@ -12,23 +12,29 @@ from polyhead.artifact import (
     HEAD_FILE,
     Manifest,
     ProviderInfo,
+    TaskContents,
     TaskManifest,
     check_free,
-    check_task_files,
+    read_contents,
     read_manifest,
-    read_task,
     tensor_file,
     write_file,
     write_task,
 )
-from polyhead.composition import AdapterSetup, Block, acting_of, check_taps, parse_setup
-from polyhead.contracts import Adapter, Head, TextSettings, field_names
+from polyhead.composition import AdapterSetup, Block, acting_of, check_taps, parse_setup, renamed
+from polyhead.contracts import Adapter, FusingAdapter, Head, TextSettings, field_names
 from polyhead.errors import ArtifactError
 from polyhead.hub import is_hub_address, pull
-from polyhead.model.loading import check_backbone, load_adapter_module, load_head_module
+from polyhead.model.loading import (
+    adapter_class_of,
+    check_backbone,
+    load_adapter_module,
+    load_head_module,
+)
 from polyhead.model.parts import ModelParts
 from polyhead.model.same import is_same
 from polyhead.model.unset import UNSET, Unset
+from polyhead.names import check_name
 from polyhead.registry import Provider, registry
 
 __all__ = ["SavableModel"]
@@ -175,15 +181,25 @@ class SavableModel(ModelParts):
             self._own_adapters[name] = own
         return name
 
-    def load_task(self, folder: str | Path, *, name: str | None = None) -> str:
+    def load_task(
+        self,
+        folder: str | Path | TaskContents,
+        *,
+        name: str | None = None,
+        own_names: bool = False,
+    ) -> str:
         """Adds a saved task, with its head and adapters.
 
         Of several adapters put together, each keeps its own name; one that this model has already,
         of that name and with the same weights, is shared.
 
         Args:
-            folder: The task's folder; or "hub:owner/name" for one of the hub.
+            folder: The task's folder; or "hub:owner/name" for one of the hub; or what
+                `polyhead.artifact.read_contents` read of a folder.
             name: What to call it; the name it was saved under when None.
+            own_names: Whether several adapters get names made from the task's in place of their
+                own. Nothing is shared then, other versions of the task can be loaded beside this
+                one, and `delete_task` takes the adapters along.
 
         Returns:
             Its name in this model.
@@ -193,25 +209,40 @@ class SavableModel(ModelParts):
                 the model is unchanged.
             NameTakenError: There is a task, head or adapter of that name.
         """
-        saved = read_task(_place(folder))
+        contents = folder if isinstance(folder, TaskContents) else read_contents(_place(folder))
+        saved = contents.saved
         name = saved.manifest.name if name is None else name
         self._check_new_task(name)
         check_backbone(saved.head, self.backbone, saved.folder)
         text = self._fitting_text(saved.manifest.text, saved.manifest.text)
-        check_task_files(saved)
-        head = load_head_module(saved.head, saved.folder / HEAD_FILE, self.shape, self.dtype)
-        adapters = {
-            part.name: self._fitted(
-                load_adapter_module(part, saved.folder / path, self.shape, self.dtype)
-            )
-            for path, part in saved.adapters.items()
-        }
+        head = load_head_module(
+            saved.head,
+            saved.folder / HEAD_FILE,
+            self.shape,
+            self.dtype,
+            contents.weights[HEAD_FILE],
+        )
         if saved.manifest.setup is None:
-            adapter = next(iter(adapters.values()), None)
+            adapter = next(iter(self._adapters_in(contents, {}).values()), None)
             self._put_task(name, head, adapter, None, text)
-        else:
-            self._put_composed(name, head, parse_setup(saved.manifest.setup), adapters, text)
+            return name
+        names = _names_after(name, saved.adapters.values()) if own_names else {}
+        setup = renamed(parse_setup(saved.manifest.setup), names)
+        adapters = self._adapters_in(contents, names)
+        own = tuple(names.values())
+        self._put_composed(name, head, setup, adapters, text, own_adapters=own)
         return name
+
+    def _adapters_in(self, contents: TaskContents, names: Mapping[str, str]) -> dict[str, Adapter]:
+        """The adapters of a task by their names, or by those that `names` gives them."""
+        found = {}
+        for path, part in contents.saved.adapters.items():
+            file = contents.saved.folder / path
+            if names and issubclass(adapter_class_of(part, file), FusingAdapter):
+                part = _fusing_renamed(part, names)  # noqa: PLW2901 - the same under other names
+            module = load_adapter_module(part, file, self.shape, self.dtype, contents.weights[path])
+            found[names.get(part.name, part.name)] = self._fitted(module)
+        return found
 
     def _put_composed(
         self,
@@ -220,6 +251,8 @@ class SavableModel(ModelParts):
         setup: AdapterSetup,
         adapters: Mapping[str, Adapter],
         text: TextSettings,
+        *,
+        own_adapters: tuple[str, ...],
     ) -> None:
         """Registers a task on several adapters: all that is new of it, or nothing."""
         new = []
@@ -231,7 +264,7 @@ class SavableModel(ModelParts):
                 self._adapters.add(own, adapters[own])
             setup = self._checked_setup(setup)
             self._check_used(adapters, setup)
-            self._put_task(name, head, None, setup, text)
+            self._put_task(name, head, None, setup, text, own_adapters=own_adapters)
         except BaseException:
             for own in new:
                 if own in self._adapters.view:
@@ -291,6 +324,27 @@ class SavableModel(ModelParts):
 def _place(given: str | Path) -> Path:
     """Where it lies on disk; what is on the hub comes to its client's cache."""
     return pull(given) if is_hub_address(given) else Path(given)
+
+
+def _names_after(task: str, parts: Iterable[Manifest]) -> dict[str, str]:
+    """Names for a task's adapters that no other task's have.
+
+    Raises:
+        InvalidNameError: The task's leaves no room for a number.
+    """
+    return {
+        part.name: check_name(f"{task}-{number}", "adapter")
+        for number, part in enumerate(parts, start=1)
+    }
+
+
+def _fusing_renamed(part: Manifest, names: Mapping[str, str]) -> Manifest:
+    """The manifest of an adapter that fuses others, which are called otherwise now."""
+    fused = part.config.get("adapters")
+    if not isinstance(fused, list):  # which its config refuses, with a better message
+        return part
+    others = [names.get(name, name) if isinstance(name, str) else name for name in fused]
+    return part.model_copy(update={"config": {**part.config, "adapters": others}})
 
 
 def _write(path: Path, content: bytes, *, overwrite: bool) -> Path:

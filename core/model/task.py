@@ -19,9 +19,11 @@ class Task:
         head: The name of its head.
         adapter: The name of its adapter, several put together, or None for the bare encoder.
         text: How its texts are read.
+        own_adapters: Adapters that came with it under names of their own and go with it.
     """
 
     name: str
     head: str
     adapter: AdapterSetup
     text: TextSettings = field(default_factory=TextSettings)
+    own_adapters: tuple[str, ...] = ()
