@@ -258,6 +258,7 @@ def test_the_folder_map_is_that_of_the_packages():
         "core": "polyhead",
         "adapters": "polyhead.adapters",
         "heads": "polyhead.heads",
+        "serve": "polyhead.serve",
         "train": "polyhead.train",
     }
 

@@ -19,6 +19,7 @@ from polyhead.cli.pull import pull
 from polyhead.cli.push import push
 from polyhead.cli.quickstart import quickstart
 from polyhead.cli.run import run
+from polyhead.cli.serve import serve
 from polyhead.cli.tasks import tasks
 from polyhead.cli.train import train
 
@@ -39,6 +40,7 @@ for command in (
     train,
     evaluate,
     predict,
+    serve,
     run,
     tasks,
     inspect,

@@ -1,12 +1,14 @@
 """`polyhead predict`: answers of any saved tasks for texts, files and pipes."""
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from polyhead.cli.answering import Answer, Answerer, LocalAnswerer, head_classes
+from polyhead.cli.answering_server import ServerAnswerer
 from polyhead.cli.asking import check_askable
 from polyhead.cli.bulk import (
     Item,
@@ -17,8 +19,8 @@ from polyhead.cli.bulk import (
     line_writer,
     place_of,
 )
+from polyhead.cli.keys import keys_of
 from polyhead.cli.loading import BackboneSource, load_tasks
-from polyhead.cli.location import located
 from polyhead.cli.options import (
     CacheDirOption,
     ColumnOption,
@@ -32,18 +34,18 @@ from polyhead.cli.options import (
     columns_of,
 )
 from polyhead.cli.output import note, print_table
-from polyhead.cli.serve_events import ServeEvents
-from polyhead.cli.truncation import count_cut, note_cut
 from polyhead.errors import InputError
 
 if TYPE_CHECKING:
-    from polyhead.contracts import Head, Prediction
-    from polyhead.model import DistilBertModelWithHeads
-    from polyhead.train import ExampleReader
+    from polyhead.client import Client
 
 __all__ = ["predict"]
 
 _FILES = "Files"
+_SERVER = "Server"
+_KEY_VARIABLE = "POLYHEAD_API_KEY"
+_RETRIES = 5
+"""Of what a server refuses for now, or that does not reach it: enough for one that restarts."""
 _SHOWN_CHARACTERS = 200
 """Of a text in a table; JSON has all of it."""
 
@@ -52,7 +54,11 @@ def predict(
     *,
     texts: Annotated[list[str] | None, typer.Argument(metavar="TEXT", help="Texts.")] = None,
     task: Annotated[
-        list[Path], typer.Option("--task", help="Folder of a task; give it once for each task.")
+        list[str],
+        typer.Option(
+            "--task",
+            help="Folder of a task, or its name with --server; give it once for each task.",
+        ),
     ],
     text_pair: Annotated[
         str | None,
@@ -88,6 +94,23 @@ def predict(
     cache_dir: CacheDirOption = None,
     offline: OfflineOption = False,
     precision: PrecisionOption = "float32",
+    server: Annotated[
+        str | None,
+        typer.Option(
+            "--server",
+            metavar="URL",
+            help="A running polyhead serve that answers in place of this process.",
+            rich_help_panel=_SERVER,
+        ),
+    ] = None,
+    api_key_file: Annotated[
+        Path | None,
+        typer.Option(
+            "--api-key-file",
+            help=f"The server's key in a file; without it, that of {_KEY_VARIABLE}.",
+            rich_help_panel=_SERVER,
+        ),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Answer texts with one task or several; all of them share one backbone and one pass.
@@ -96,26 +119,97 @@ def predict(
     """
     check_target(output, overwrite=overwrite)
     columns = columns_of(column, text=text_column, text_pair=text_pair_column)
-    if source is None:
-        items = _items_of_arguments(texts or [], text_pair)
-    elif texts or text_pair is not None:
-        raise InputError("texts are given as arguments and with --input; give one of them.")
-    else:
-        items = items_of_file(source)
-    model, tasks = load_tasks(
-        task, BackboneSource(backbone, revision, cache_dir, offline, precision)
-    )
-    if source is None:
-        for name, head_class in _head_classes(model, tasks).items():
-            check_askable(name, head_class, 1 if text_pair is None else 2)
-    run = _Run(model, tasks, columns, None if source is None else place_of(source))
-    if source is None and output is None and not as_json:
-        _show(tasks, run.answers(items))
+    items = _items(texts or [], text_pair, source)
+    place = None if source is None else place_of(source)
+    answerer: Answerer
+    if server is None:
+        _refuse_without_server(api_key_file)
+        model, names = load_tasks(
+            [Path(name) for name in task],
+            BackboneSource(backbone, revision, cache_dir, offline, precision),
+        )
+        if source is None:
+            for name, head_class in head_classes(model, names).items():
+                check_askable(name, head_class, 1 if text_pair is None else 2)
+        answerer = LocalAnswerer(model, names, columns, place)
+        _answer(answerer, items, place, output, as_json=as_json)
+        return
+    _refuse_with_server(backbone, revision, cache_dir, precision, offline=offline)
+    with _client(server, api_key_file) as client:
+        answerer = ServerAnswerer(client, task, columns, place)
+        _answer(answerer, items, place, output, as_json=as_json)
+
+
+def _client(url: str, api_key_file: Path | None) -> "Client":
+    from polyhead.client import Client
+
+    key = next(iter(keys_of(api_key_file, _KEY_VARIABLE)), None)
+    return Client(url, api_key=key, retries=_RETRIES)
+
+
+def _refuse_without_server(api_key_file: Path | None) -> None:
+    if api_key_file is not None:
+        raise InputError("--api-key-file is for a server; name one with --server.")
+
+
+def _refuse_with_server(
+    backbone: str | None,
+    revision: str | None,
+    cache_dir: Path | None,
+    precision: str,
+    *,
+    offline: bool,
+) -> None:
+    given = {
+        "--backbone": backbone is not None,
+        "--revision": revision is not None,
+        "--cache-dir": cache_dir is not None,
+        "--offline": offline,
+        "--precision": precision != "float32",
+    }
+    odd = next((option for option, is_given in given.items() if is_given), None)
+    if odd is not None:
+        raise InputError(f"{odd} was decided when the server was started; leave it out.")
+
+
+def _answer(
+    answerer: "Answerer",
+    items: Iterator[Item],
+    place: str | None,
+    output: Path | None,
+    *,
+    as_json: bool,
+) -> None:
+    """Has the items answered, and writes or shows that.
+
+    Args:
+        answerer: Who is asked.
+        items: What to ask.
+        place: Where they come from, if not from the command line.
+        output: The file for the answers.
+        as_json: Whether standard output gets JSON lines.
+    """
+    started = time.perf_counter()
+    n_texts = 0
+    answered = ((chunk, answerer.answers(chunk)) for chunk in chunks(items))
+    if place is None and output is None and not as_json:
+        _show(answerer.tasks, answered)
     else:
         with line_writer(output) as write:
-            for chunk in run.answers(items):
-                write(json_line(item, answers) for item, answers in chunk)
-    run.tell()
+            for chunk, answers in answered:
+                n_texts += len(chunk)
+                write(map(json_line, chunk, answers))
+    answerer.tell()
+    if place is not None:
+        note(f"{n_texts} texts in {time.perf_counter() - started:.1f} s.")
+
+
+def _items(texts: Sequence[str], text_pair: str | None, source: Path | None) -> Iterator[Item]:
+    if source is None:
+        return _items_of_arguments(texts, text_pair)
+    if texts or text_pair is not None:
+        raise InputError("texts are given as arguments and with --input; give one of them.")
+    return items_of_file(source)
 
 
 def _items_of_arguments(texts: Sequence[str], text_pair: str | None) -> Iterator[Item]:
@@ -128,115 +222,17 @@ def _items_of_arguments(texts: Sequence[str], text_pair: str | None) -> Iterator
     return iter([Item({"text": texts[0], "text_pair": text_pair}, (texts[0], text_pair))])
 
 
-class _Run:
-    """Answers items, and counts what there is to say about them."""
-
-    def __init__(
-        self,
-        model: "DistilBertModelWithHeads",
-        tasks: Sequence[str],
-        columns: Mapping[str, str],
-        source: str | None,
-    ) -> None:
-        self._model = model
-        self._readers = {} if source is None else _readers(model, tasks, columns)
-        self._tasks = tasks
-        self._source = source
-        self._events = ServeEvents(model, tasks, "predict")
-        self._n_texts = 0
-        self._n_cut: dict[str, int] = dict.fromkeys(tasks, 0)
-        self._started = time.perf_counter()
-
-    def answers(
-        self, items: Iterator[Item]
-    ) -> Iterator[list[tuple[Item, "Mapping[str, Prediction]"]]]:
-        """Each item with each task's answer, a chunk at a time."""
-        for chunk in chunks(items):
-            lines = [item.line for item in chunk]
-            with located(self._source, lines), self._events.batch(len(chunk)) as questions:
-                questions.extend(
-                    self._model.questions(
-                        {name: [self._example(name, one) for one in chunk] for name in self._tasks}
-                    )
-                )
-                # here too: some heads find only in answering that an example asks nothing
-                found = self._model.answer(questions)
-            for question in questions:
-                self._n_cut[question.task.name] += count_cut(question.encoded)
-            self._n_texts += len(chunk)
-            yield [
-                (item, {name: found[name][place] for name in self._tasks})
-                for place, item in enumerate(chunk)
-            ]
-
-    def tell(self) -> None:
-        """Remarks at the end."""
-        for name, n_cut in self._n_cut.items():
-            note_cut(self._model.tasks[name], n_cut, self._n_texts)
-        if self._source is not None:
-            seconds = time.perf_counter() - self._started
-            note(f"{self._n_texts} texts in {seconds:.1f} s.")
-
-    def _example(self, task: str, item: Item) -> object:
-        from polyhead.train.records import Record
-
-        if self._source is None or not isinstance(item.example, Record):
-            return item.example
-        return self._readers[task].example(self._source, item.example)
-
-
-def _readers(
-    model: "DistilBertModelWithHeads", tasks: Sequence[str], columns: Mapping[str, str]
-) -> "dict[str, ExampleReader]":
-    """How each task's examples are read; a named column counts for the tasks that have the field.
-
-    Raises:
-        InputError: A column is named for a field that none of them has.
-    """
-    from polyhead.train import ExampleReader
-
-    classes = _head_classes(model, tasks)
-    known = {field for head in classes.values() for field in head.Example.model_fields}
-    odd = next((field for field in columns if field not in known), None)
-    if odd is not None:
-        raise InputError(
-            f"a column is named for {odd!r}, a field that none of the tasks reads; they read: "
-            f"{', '.join(sorted(known))}."
-        )
-    return {
-        name: ExampleReader.of(
-            head,
-            {
-                field: column
-                for field, column in columns.items()
-                if field in head.Example.model_fields
-            },
-            labelled=False,
-        )
-        for name, head in classes.items()
-    }
-
-
-def _head_classes(
-    model: "DistilBertModelWithHeads", tasks: Sequence[str]
-) -> "dict[str, type[Head]]":
-    return {name: type(model.heads[model.tasks[name].head]) for name in tasks}
-
-
 def _text_cell(text: str) -> str:
     return text if len(text) <= _SHOWN_CHARACTERS else text[: _SHOWN_CHARACTERS - 3] + "..."
 
 
 def _show(
     tasks: Sequence[str],
-    answers: Iterator[list[tuple[Item, "Mapping[str, Prediction]"]]],
+    answered: Iterable[tuple[Sequence[Item], Sequence[Mapping[str, Answer]]]],
 ) -> None:
     rows = [
-        [
-            _text_cell(" | ".join(item.values.values())),
-            *(str(found[name]) for name in tasks),
-        ]
-        for chunk in answers
-        for item, found in chunk
+        [_text_cell(" | ".join(item.values.values())), *(str(found[name]) for name in tasks)]
+        for chunk, answers in answered
+        for item, found in zip(chunk, answers, strict=True)
     ]
     print_table(["text", *tasks], rows)

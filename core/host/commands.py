@@ -27,6 +27,7 @@ BUILTIN_COMMANDS: Final = (
     "push",
     "quickstart",
     "run",
+    "serve",
     "tasks",
     "train",
 )

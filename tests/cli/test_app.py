@@ -28,7 +28,7 @@ def process(*words, **options):
 def test_all_commands_are_there():
     assert sorted(COMMANDS) == [
         *("adapters", "bench", "convert", "evaluate", "heads", "inspect", "plugins"),
-        *("predict", "pull", "push", "quickstart", "run", "tasks", "train"),
+        *("predict", "pull", "push", "quickstart", "run", "serve", "tasks", "train"),
     ]
 
 
