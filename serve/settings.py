@@ -21,7 +21,8 @@ class EngineSettings(BaseModel):
         default=0.2,
         gt=0,
         allow_inf_nan=False,
-        description="Seconds that a batch may take: it holds as many tokens as are computed in it.",
+        description="Seconds that a batch may take: it holds as many tokens as are computed in it. "
+        "Where more waits than four such batches, a quarter of that.",
     )
     max_batch_tokens: int = Field(
         default=2048, ge=64, description="Most tokens of a batch, however fast they are computed."

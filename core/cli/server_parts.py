@@ -37,6 +37,8 @@ def serve_plan(plan: ServerPlan, listener: socket.socket, started: float, *, as_
         started: When the command began, by `time.perf_counter`.
         as_json: Whether the address is told on standard output as well.
     """
+    # each number of tokens has kernels of its own: by default oneDNN keeps hundreds of megabytes
+    os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "64")  # read when torch is imported
     from polyhead.cli.server_process import ServerProcess
     from polyhead.serve.engine import Engine
     from polyhead.serve.http import ServerSettings, create_app

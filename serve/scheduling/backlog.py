@@ -23,6 +23,11 @@ Priority = Literal["interactive", "bulk"]
 
 _PRIORITIES: Final[tuple[Priority, ...]] = ("interactive", "bulk")
 _LEAST_BUDGET: Final = 64
+_SHARE: Final = 0.25
+"""Of the time that all that waits takes, what one batch may take even if that is above its target.
+
+Large batches compute more tokens a second, and whoever comes waits for longer than that anyway.
+"""
 
 
 @dataclass(frozen=True)
@@ -222,8 +227,11 @@ class Backlog(Generic[WhatT]):
         return any(map(len, self._queues.values()))
 
     def _budget(self) -> int:
+        """Tokens of the next batch: more where much waits, which large batches shorten."""
         settings = self._settings
-        return self.pace.budget(settings.target_s, _LEAST_BUDGET, settings.max_batch_tokens)
+        waiting_s = self.pace.seconds(self._queues["interactive"].n_tokens)
+        target_s = max(settings.target_s, waiting_s * _SHARE)
+        return self.pace.budget(target_s, _LEAST_BUDGET, settings.max_batch_tokens)
 
     def _note_dropped(self, examples: Sequence[Waiting[WhatT]], code: str) -> None:
         if examples:
