@@ -7,7 +7,7 @@ import socket
 
 import pytest
 
-from polyhead.cli.server_plan import ServerPlan
+from polyhead.cli.serving.plan import ServerPlan
 
 
 @pytest.fixture(autouse=True)
@@ -172,7 +172,7 @@ def test_numbers_out_of_range_are_usage_errors(options, run, words):
 )
 def test_without_its_packages_the_extra_is_named(module, extra, refused, words, monkeypatch):
     monkeypatch.setattr(
-        "polyhead.cli.server_plan.find_spec", lambda name: None if name == module else object()
+        "polyhead.cli.serving.plan.find_spec", lambda name: None if name == module else object()
     )
     assert f"'polyhead[{extra}]'" in refused(*words, "--ui")
 

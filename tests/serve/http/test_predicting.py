@@ -150,15 +150,16 @@ def test_an_engine_that_lets_the_time_pass_is_not_waited_for(server, monkeypatch
 def test_what_comes_too_late_has_expired(make_server, monkeypatch):
     server = make_server()
     is_time = []
-    monkeypatch.setattr(server.engine, "_has_waiting", lambda: bool(is_time))
+    backlog = server.engine._backlog
+    monkeypatch.setattr(backlog, "_has_waiting", lambda: bool(is_time))
     real = server.engine.enqueue
 
     def enqueue_and_wait(reading, **options):
         request = real(reading, **options)
         is_time.append(True)
-        with server.engine._changed:
-            server.engine._clock = lambda: time.monotonic() + 100
-            server.engine._changed.notify_all()
+        with backlog._changed:
+            backlog._clock = lambda: time.monotonic() + 100
+            backlog._changed.notify_all()
         return request
 
     monkeypatch.setattr(server.engine, "enqueue", enqueue_and_wait)

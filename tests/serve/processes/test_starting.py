@@ -6,7 +6,7 @@ import sys
 SLOW = {"gradio", "pandas", "polyhead.train", "scipy", "sklearn", "sympy", "transformers"}
 START = """
 import sys
-import polyhead.cli.server_process as server_process
+import polyhead.cli.serving.process as server_process
 
 def look(self, listener, tell_ready):
     tell_ready()

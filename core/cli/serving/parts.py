@@ -11,9 +11,9 @@ from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from polyhead.cli.listening import address_of
+from polyhead.cli.serving.listening import address_of
 from polyhead.cli.output import note, print_line
-from polyhead.cli.server_plan import ServerPlan
+from polyhead.cli.serving.plan import ServerPlan
 from polyhead.errors import ArtifactError, InputError, UnavailableError
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def serve_plan(plan: ServerPlan, listener: socket.socket, started: float, *, as_
     """
     # each number of tokens has kernels of its own: by default oneDNN keeps hundreds of megabytes
     os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "64")  # read when torch is imported
-    from polyhead.cli.server_process import ServerProcess
+    from polyhead.cli.serving.process import ServerProcess
     from polyhead.serve.engine import Engine
     from polyhead.serve.http import ServerSettings, create_app
     from polyhead.serve.settings import EngineSettings

@@ -4,7 +4,7 @@ import socket
 
 import pytest
 
-from polyhead.cli.listening import address_of, is_local, listen
+from polyhead.cli.serving.listening import address_of, is_local, listen
 from polyhead.errors import ConfigError, UnavailableError
 
 

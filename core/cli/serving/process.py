@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import uvicorn
 
-from polyhead.cli.listening import BACKLOG
+from polyhead.cli.serving.listening import BACKLOG
 
 if TYPE_CHECKING:
     from polyhead.serve.engine import Engine
