@@ -8,7 +8,6 @@ from typing import Annotated
 import typer
 
 from polyhead.cli.keys import keys_of
-from polyhead.cli.serving.listening import address_of, is_local, listen
 from polyhead.cli.loading import BackboneSource
 from polyhead.cli.options import (
     CacheDirOption,
@@ -18,6 +17,7 @@ from polyhead.cli.options import (
     RevisionOption,
 )
 from polyhead.cli.output import note
+from polyhead.cli.serving.listening import address_of, is_local, listen
 from polyhead.cli.serving.logs import LogLevel, set_up_logs
 from polyhead.cli.serving.parts import serve_plan
 from polyhead.cli.serving.plan import ServerPlan, check_packages

@@ -1,1 +1,3 @@
-"""What `polyhead serve` is made of: the plan, the port, the parts, the process, its logs."""
+"""What `polyhead serve` is made of: its plan, port, parts, process and logs."""
+
+__all__: list[str] = []

@@ -11,8 +11,8 @@ from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from polyhead.cli.serving.listening import address_of
 from polyhead.cli.output import note, print_line
+from polyhead.cli.serving.listening import address_of
 from polyhead.cli.serving.plan import ServerPlan
 from polyhead.errors import ArtifactError, InputError, UnavailableError
 
