@@ -64,7 +64,7 @@ class _Group:
 
 
 class Answering:
-    """Computes batches of examples of any tasks. One thread uses it."""
+    """Computes batches of examples of any tasks. Threads may share it."""
 
     def __init__(
         self, model: DistilBertModelWithHeads, breakers: Breakers, slow_head_s: float

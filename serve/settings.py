@@ -27,6 +27,12 @@ class EngineSettings(BaseModel):
     max_batch_tokens: int = Field(
         default=2048, ge=64, description="Most tokens of a batch, however fast they are computed."
     )
+    lanes: int | None = Field(
+        default=None,
+        ge=1,
+        description="Parts of a large batch that are computed side by side, a share of the cores "
+        "each: two where there are two cores or more.",
+    )
     max_wait_s: float = Field(
         default=2.0,
         gt=0,

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 from polyhead.errors import ExpiredError, PolyheadError, UnavailableError
 from polyhead.machine import give_back_freed_memory
 from polyhead.serve.codes import code_of
+from polyhead.serve.lanes import Lanes
 from polyhead.serve.warm_up import warm_up
 
 if TYPE_CHECKING:
@@ -66,6 +67,7 @@ class Worker:
         self._clock = clock
         self._thread: threading.Thread | None = None
         self._is_warm = False
+        self._lanes = Lanes(1 if model.device.type == "cuda" else settings.lanes)
         self._lock = threading.Lock()
         self._tidied = clock()
 
@@ -101,6 +103,7 @@ class Worker:
         if self._thread is not None and not self.is_current:
             self._thread.join(_JOIN_S)
             self.give_up(error, computing=True)
+        self._lanes.close()
         self._is_warm = False
 
     def give_up(self, error: UnavailableError, *, computing: bool = False) -> None:
@@ -165,7 +168,8 @@ class Worker:
         batch = self._backlog.batch.examples
         began = self._clock()
         started = time.perf_counter()
-        outcomes = self._answering.outcomes([example.what for example in batch])
+        examples = [example.what for example in batch]
+        outcomes = self._lanes.outcomes(self._answering.outcomes, examples)
         seconds = time.perf_counter() - started
         self._backlog.pace.learn(sum(example.n_tokens for example in batch), seconds)
         for example in batch:
