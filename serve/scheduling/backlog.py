@@ -245,7 +245,8 @@ class Backlog(Generic[WhatT]):
         if priority == "bulk":
             ahead += self._queues["interactive"].n_tokens
         ahead += sum(example.n_tokens for example in self.batch.examples)
-        return self.pace.wait(ahead, budget)
+        delay_s = self._queues[priority].delay_s(tasks, self._clock())
+        return max(self.pace.wait(ahead, budget), delay_s)
 
     def _check_room(
         self, priority: Priority, tasks: Collection[Hashable], timeout_s: float | None

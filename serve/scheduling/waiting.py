@@ -24,6 +24,9 @@ WhatT = TypeVar("WhatT")
 _QUANTUM: Final = 0.25
 """The share of a batch that a task may take before another's turn: its texts share an adapter."""
 
+_WATCHED_S: Final = 8.0
+"""For how long, at most, it is remembered how fast a task was served."""
+
 _MOST_IDLE: Final = 1024
 """Counters of tasks without examples that are kept before those of no more use are dropped."""
 
@@ -62,16 +65,33 @@ class _Line(Generic[WhatT]):
 
     Attributes:
         counter: Tokens computed in its turns, and those that stand for the time when it was idle.
+        began: Since when it is watched, in seconds of the engine's clock.
+        n_served: Tokens computed for it since then.
         n_tokens: What its examples cost.
     """
 
     counter: int
+    began: float
+    n_served: float = 0.0
     n_tokens: int = 0
     examples: OrderedDict[Waiting[WhatT], None] = field(default_factory=OrderedDict)
 
     def first(self) -> Waiting[WhatT] | None:
         """The first that waits."""
         return next(iter(self.examples), None)
+
+    def served(self, n_tokens: int, now: float) -> None:
+        """Takes note that tokens are computed for it; what was long ago is forgotten."""
+        watched_s = now - self.began
+        if watched_s > _WATCHED_S:
+            self.n_served *= _WATCHED_S / 2 / watched_s
+            self.began = now - _WATCHED_S / 2
+        self.n_served += n_tokens
+
+    def delay_s(self, now: float) -> float:
+        """The seconds until all of it is computed, if that goes on as it did lately."""
+        watched_s = max(now - self.began, 0.0)
+        return self.n_tokens * watched_s / self.n_served if self.n_served else watched_s
 
 
 class Taken(Generic[WhatT]):
@@ -128,7 +148,7 @@ class WaitingQueue(Generic[WhatT]):
         """Lets an example wait behind those of its task."""
         line = self._lines.get(example.task)
         if line is None:
-            line = self._lines[example.task] = _Line(self._counter(example.task))
+            line = self._lines[example.task] = _Line(self._counter(example.task), example.since)
             self._idle.pop(example.task, None)
             self._queue_up(example.task, line)
         line.examples[example] = None
@@ -173,7 +193,7 @@ class WaitingQueue(Generic[WhatT]):
             turn = heappop(self._turns)
             task = turn[-1]
             line = self._lines[task]
-            is_served = self._take_turn(line, quantum, batch)
+            is_served = self._take_turn(line, quantum, batch, now)
             if not line.examples:
                 self._retire(task, line)
             elif is_served:
@@ -207,6 +227,19 @@ class WaitingQueue(Generic[WhatT]):
             if line.counter <= until
         )
 
+    def delay_s(self, tasks: Iterable[Hashable], now: float) -> float:
+        """The seconds that what waits of some tasks takes, if they are served as they were lately.
+
+        Turns are fair: where more comes than is computed, a task that is asked more than others
+        waits for them again and again, also for those that are yet to come.
+
+        Args:
+            tasks: The tasks.
+            now: The time, in seconds of the engine's clock.
+        """
+        lines = (self._lines.get(task) for task in tasks)
+        return max((line.delay_s(now) for line in lines if line is not None), default=0.0)
+
     def drain(self) -> list[Waiting[WhatT]]:
         """Takes out all that waits."""
         found = [example for line in self._lines.values() for example in line.examples]
@@ -235,7 +268,7 @@ class WaitingQueue(Generic[WhatT]):
                 batch.late.append(example)
                 self.drop(example)
 
-    def _take_turn(self, line: _Line[WhatT], quantum: int, batch: Taken[WhatT]) -> bool:
+    def _take_turn(self, line: _Line[WhatT], quantum: int, batch: Taken[WhatT], now: float) -> bool:
         """Takes a task's next examples, with their mates; returns whether there were any.
 
         The task pays for the mates too: if those did of whom they are, a task that is asked along
@@ -251,6 +284,7 @@ class WaitingQueue(Generic[WhatT]):
         if paid:
             self._now = max(self._now, line.counter)
             line.counter += paid
+            line.served(paid, now)
             self._highest = max(self._highest, line.counter)
         return paid > 0
 

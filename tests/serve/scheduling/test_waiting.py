@@ -311,3 +311,63 @@ def test_what_is_ahead_is_about_what_is_computed_before(queue, seed):
         before += sum(example.n_tokens for example in examples[:own])
     assert before <= expected + 100
     assert before >= expected - 5 * (QUANTUM + 40)
+
+
+class TestDelay:
+    """What a task's examples take that is asked more than its share."""
+
+    def test_it_is_what_waits_at_the_pace_of_late(self):
+        queue = WaitingQueue()
+        for number in range(10):
+            queue.add(Waiting(number, "often", 100, since=0.0))
+        assert queue.delay_s(["often"], 0.0) == 0.0
+        queue.take(Taken(100), 1.0)
+        assert queue.delay_s(["often"], 1.0) == pytest.approx(9.0)
+        queue.take(Taken(100), 2.0)
+        assert queue.delay_s(["often"], 2.0) == pytest.approx(8.0)
+
+    def test_one_that_was_not_served_at_all_waits_as_long_as_it_did(self):
+        queue = WaitingQueue()
+        queue.add(Waiting("first", "often", 100, since=5.0))
+        assert queue.delay_s(["often"], 7.5) == pytest.approx(2.5)
+
+    def test_tasks_that_do_not_wait_have_none(self):
+        queue = WaitingQueue()
+        assert queue.delay_s(["rare"], 10.0) == 0.0
+        assert queue.delay_s([], 10.0) == 0.0
+
+    def test_the_slowest_of_several_counts(self):
+        queue = WaitingQueue()
+        queue.add(Waiting("a", "one", 100, since=0.0))
+        queue.add(Waiting("b", "other", 100, since=3.0))
+        assert queue.delay_s(["one", "other"], 4.0) == pytest.approx(4.0)
+
+    def test_what_was_long_ago_is_forgotten(self):
+        queue = WaitingQueue()
+        for number in range(1000):
+            queue.add(Waiting(number, "often", 10, since=0.0))
+        for second in range(1, 11):  # 100 tokens a second
+            queue.take(Taken(100), float(second))
+        for second in range(11, 51):  # from now on 10
+            queue.take(Taken(10), float(second))
+        left = 10_000 - 1000 - 400
+        assert queue.delay_s(["often"], 50.0) == pytest.approx(left / 10, rel=0.25)
+
+    def test_those_who_come_again_and_again_are_counted_in(self):
+        """A task with much to do beside thirty that always have one example more."""
+        queue = WaitingQueue()
+        for number in range(40):
+            queue.add(Waiting(number, "often", 30, since=0.0))
+        told = None
+        for tick in range(1, 2000):
+            now = tick / 10
+            for rare in range(30):
+                queue.add(Waiting("more", f"rare{rare}", 30, since=now))
+            batch = Taken(600)
+            queue.take(batch, now)
+            if told is None and now >= 2.0:
+                told = now + queue.delay_s(["often"], now)
+            if any(example.what == 39 for example in batch.examples):
+                break
+        assert told is not None
+        assert told == pytest.approx(now, rel=0.5)
