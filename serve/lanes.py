@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Final
 
 import torch
 
+from polyhead.machine import limit_own_threads
+
 if TYPE_CHECKING:
     from polyhead.serve.reading import AskedExample
     from polyhead.serve.request import Outcome
@@ -76,20 +78,17 @@ class Lanes:
     def _start(self) -> None:
         if self._threads:
             return
-        whole = torch.get_num_threads()
-        ready = threading.Barrier(self.n + 1)
+        share = max(1, torch.get_num_threads() // self.n)
         for number in range(self.n):
             # a daemon: one that a head holds goes with the process
             thread = threading.Thread(
                 target=self._run,
-                args=(max(1, whole // self.n), ready),
+                args=(share,),
                 name=f"polyhead-lane-{number}",
                 daemon=True,
             )
             thread.start()
             self._threads.append(thread)
-        ready.wait()
-        torch.set_num_threads(whole)  # threads to come start with the number that was set last
 
     def _hand_out(
         self, answer: Answer, part: Sequence[AskedExample]
@@ -105,9 +104,8 @@ class Lanes:
         self._todo.put(compute)
         return future
 
-    def _run(self, n_threads: int, ready: threading.Barrier) -> None:
-        torch.set_num_threads(n_threads)
-        ready.wait()
+    def _run(self, n_threads: int) -> None:
+        limit_own_threads(n_threads)
         while (compute := self._todo.get()) is not None:
             compute()
             del compute

@@ -3,11 +3,12 @@
 from polyhead.machine.cores import usable_cores, usable_processors
 from polyhead.machine.memory import free_memory, give_back_freed_memory, resident_memory
 from polyhead.machine.processor import processor_name
-from polyhead.machine.threads import limit_threads
+from polyhead.machine.threads import limit_own_threads, limit_threads
 
 __all__ = [
     "free_memory",
     "give_back_freed_memory",
+    "limit_own_threads",
     "limit_threads",
     "processor_name",
     "resident_memory",

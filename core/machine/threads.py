@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from pathlib import Path
 from typing import Final
 
@@ -11,9 +12,11 @@ import torch
 from polyhead.errors import ConfigError
 from polyhead.machine.cores import affinity, n_cores, usable_cores
 
-__all__ = ["limit_threads"]
+__all__ = ["limit_own_threads", "limit_threads"]
 
 _VARIABLES: Final = ("OMP_NUM_THREADS", "MKL_NUM_THREADS")
+
+_limiting = threading.Lock()
 
 
 def limit_threads(n: int | None = None, *, root: Path = Path("/")) -> int:
@@ -40,6 +43,24 @@ def limit_threads(n: int | None = None, *, root: Path = Path("/")) -> int:
     if wanted != torch.get_num_threads():
         torch.set_num_threads(wanted)
     return wanted
+
+
+def limit_own_threads(n: int) -> None:
+    """Lets torch compute with `n` threads where this thread calls it, and elsewhere as before.
+
+    Each thread that computes gets helpers of its own. Where several do at once, they are more than
+    there are cores, and all of them wait for those that have none.
+
+    Args:
+        n: How many threads.
+    """
+    with _limiting:
+        whole = torch.get_num_threads()
+        torch.set_num_threads(n)
+        # Torch gives threads to come the number that was set last, whoever set it.
+        restoring = threading.Thread(target=torch.set_num_threads, args=(whole,))
+        restoring.start()
+        restoring.join()
 
 
 def _fitting(current: int, root: Path) -> int:

@@ -9,8 +9,8 @@ from typing import Final
 
 __all__ = ["LoopLag"]
 
-_FADING: Final = 0.9
-"""What a lag still counts for at the next look."""
+_NEWS: Final = 0.25
+"""What the last round counts for: one that took long, for whatever reason, is no rush."""
 
 
 class LoopLag:
@@ -27,7 +27,7 @@ class LoopLag:
 
     @property
     def seconds(self) -> float:
-        """What a round took lately: each request waits for several."""
+        """What a round takes lately: each request waits for several."""
         return self._lag_s
 
     def look(self) -> None:
@@ -35,4 +35,4 @@ class LoopLag:
         asyncio.get_running_loop().call_soon(self._note, self._clock())
 
     def _note(self, since: float) -> None:
-        self._lag_s = max(self._clock() - since, _FADING * self._lag_s)
+        self._lag_s += _NEWS * (self._clock() - since - self._lag_s)

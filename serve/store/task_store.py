@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from polyhead.errors import ArtifactError, WriteError
+from polyhead.machine import limit_own_threads
 from polyhead.serve.store.choices import Choice
 from polyhead.serve.store.describing import Sight, record_of
 from polyhead.serve.store.keeper import Keeper
@@ -65,7 +66,10 @@ class TaskStore:
         self._own_executor: Executor | None = None
         if executor is None:
             executor = self._own_executor = ThreadPoolExecutor(
-                self.settings.n_loaders, thread_name_prefix="polyhead-load"
+                self.settings.n_loaders,
+                thread_name_prefix="polyhead-load",
+                initializer=limit_own_threads,
+                initargs=(1,),
             )
         self._keeper = Keeper(model, self.folder, self.settings, executor, clock)
         self._watcher: Watcher | None = None

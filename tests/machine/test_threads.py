@@ -1,13 +1,14 @@
 """How many threads torch computes with."""
 
 import os
+import threading
 
 import pytest
 import torch
 
 import polyhead
 from polyhead.errors import ConfigError
-from polyhead.machine import limit_threads
+from polyhead.machine import limit_own_threads, limit_threads
 
 
 class Threads:
@@ -93,3 +94,22 @@ def test_less_than_one_is_refused(n, threads):
 
 def test_programs_find_it_at_the_root():
     assert polyhead.limit_threads is limit_threads
+
+
+@pytest.mark.parametrize("n", [1, 3])
+def test_a_thread_computes_with_its_own_number_and_all_others_as_before(n):
+    before = torch.get_num_threads()
+    seen = {}
+
+    def own() -> None:
+        limit_own_threads(n)
+        seen["own"] = torch.get_num_threads()
+        later = threading.Thread(target=lambda: seen.update(later=torch.get_num_threads()))
+        later.start()
+        later.join()
+
+    thread = threading.Thread(target=own)
+    thread.start()
+    thread.join()
+    assert seen == {"own": n, "later": before}
+    assert torch.get_num_threads() == before

@@ -96,15 +96,28 @@ def test_what_a_part_raises_is_raised_when_all_are_done(lanes, error):
         lanes.outcomes(answer, batch)
 
 
-def test_each_lane_has_its_share_of_the_threads_and_the_others_keep_theirs(monkeypatch):
-    asked = []
-    monkeypatch.setattr(torch, "get_num_threads", lambda: 4)
-    monkeypatch.setattr(torch, "set_num_threads", asked.append)
+@pytest.fixture
+def four_threads():
+    before = torch.get_num_threads()
+    torch.set_num_threads(4)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.mark.usefixtures("four_threads")
+def test_each_lane_has_its_share_of_the_threads_and_the_others_keep_theirs():
+    seen = []
+
+    def answer(part):
+        seen.append(torch.get_num_threads())
+        return dict.fromkeys(part)
+
     lanes = Lanes()
     assert lanes.n == 2
-    lanes.outcomes(dict.fromkeys, [Example(300), Example(300)])
+    lanes.outcomes(answer, [Example(300), Example(300)])
     lanes.close()
-    assert asked == [2, 2, 4]
+    assert seen == [2, 2]
+    assert torch.get_num_threads() == 4
 
 
 def test_answers_in_lanes_are_those_of_the_model(make_engine, model):

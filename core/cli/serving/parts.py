@@ -26,6 +26,9 @@ __all__ = ["serve_plan"]
 
 _LOOK_S: Final = 0.005
 _WARM_S: Final = 120.0
+_COLLECTING: Final = (20_000, 20, 20)
+"""New objects from one look of the garbage collector to the next; looks at them until those that
+were there before are looked at too; and again."""
 
 
 def serve_plan(plan: ServerPlan, listener: socket.socket, started: float, *, as_json: bool) -> None:
@@ -64,8 +67,7 @@ def serve_plan(plan: ServerPlan, listener: socket.socket, started: float, *, as_
             store.watch(plan.watch_s)
         _wait_until_warm(engine)
 
-        # a look through all that was imported and loaded takes 0.3 s, in which nobody is answered
-        gc.freeze()
+        _spare_collector()
 
         def tell_ready() -> None:
             if as_json:
@@ -79,6 +81,17 @@ def serve_plan(plan: ServerPlan, listener: socket.socket, started: float, *, as_
         process.serve_on(listener, tell_ready)
     gc.unfreeze()
     note("Stopped.")
+
+
+def _spare_collector() -> None:
+    """Has the garbage collector look seldom, and never through what was imported and loaded so far.
+
+    A look through all of that takes 0.3 s in which nobody is answered; one through the tasks that
+    come and go costs a server that swaps them a fiftieth of its time. Little is left to it: what
+    requests and tasks leave behind is freed when the last reference to it goes.
+    """
+    gc.freeze()
+    gc.set_threshold(*_COLLECTING)
 
 
 def _model(plan: ServerPlan) -> "DistilBertModelWithHeads":
