@@ -5,11 +5,13 @@ import json
 import os
 import socket
 import sys
+import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
 from contextlib import ExitStack, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from polyhead.cli.output import note, print_line
 from polyhead.cli.serving.listening import address_of
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
     from polyhead.serve.store import TaskStore
 
 __all__ = ["serve_plan"]
+
+ResultT = TypeVar("ResultT")
 
 _LOOK_S: Final = 0.005
 _WARM_S: Final = 120.0
@@ -51,7 +55,7 @@ def serve_plan(plan: ServerPlan, listener: socket.socket, started: float, *, as_
     engine_settings = EngineSettings.of(**plan.engine)
     store_settings = StoreSettings.of(**plan.store)
     server_settings = ServerSettings.of(**plan.server)
-    model = _model(plan)
+    model = _in_passing_thread(lambda: _model(plan))
     with ExitStack() as stack:
         store = stack.enter_context(TaskStore(model, plan.folder, store_settings))
         engine = Engine(model, engine_settings)
@@ -92,6 +96,29 @@ def _spare_collector() -> None:
     """
     gc.freeze()
     gc.set_threshold(*_COLLECTING)
+
+
+def _in_passing_thread(make: Callable[[], ResultT]) -> ResultT:
+    """What `make` makes, in a thread that ends with it, and so do the helpers that torch gave it.
+
+    While there are more of those than cores, OpenMP has all of them sleep whenever they wait for
+    one another, and each product of a lone text waits until they wake.
+
+    Source: libgomp, config/linux/wait.h (the throttled spin count).
+    """
+    made: Future[ResultT] = Future()
+
+    def run() -> None:
+        try:
+            made.set_result(make())
+        except BaseException as error:  # noqa: BLE001 - it is raised where it is waited for
+            made.set_exception(error)
+
+    # a daemon: who stops the command while a backbone is downloaded need not wait
+    thread = threading.Thread(target=run, name="polyhead-start", daemon=True)
+    thread.start()
+    thread.join()
+    return made.result()
 
 
 def _model(plan: ServerPlan) -> "DistilBertModelWithHeads":
