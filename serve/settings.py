@@ -30,8 +30,8 @@ class EngineSettings(BaseModel):
     lanes: int | None = Field(
         default=None,
         ge=1,
-        description="Parts of a large batch that are computed side by side, a share of the cores "
-        "each: two where there are two cores or more.",
+        description="Parts of the machine that compute apart where there is much to do, a share of "
+        "the cores each: two where there are two cores or more.",
     )
     max_wait_s: float = Field(
         default=2.0,

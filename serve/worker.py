@@ -5,14 +5,16 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from copy import copy
+from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from polyhead.errors import ExpiredError, PolyheadError, UnavailableError
 from polyhead.machine import give_back_freed_memory
 from polyhead.serve.codes import code_of
-from polyhead.serve.lanes import Lanes
+from polyhead.serve.lanes import Lanes, split
 from polyhead.serve.warm_up import warm_up
 
 if TYPE_CHECKING:
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     from polyhead.serve.answering import Answering
     from polyhead.serve.reading import AskedExample
     from polyhead.serve.reporting import Reporting
+    from polyhead.serve.request import Outcome
     from polyhead.serve.scheduling.backlog import Backlog
     from polyhead.serve.scheduling.waiting import Waiting
     from polyhead.serve.settings import EngineSettings
@@ -36,6 +39,25 @@ _TIDY_S: Final = 10.0
 """Between two times that freed memory is given back."""
 
 _log = logging.getLogger("polyhead.engine")
+
+
+@dataclass(frozen=True)
+class _Computed:
+    """Examples that were computed together.
+
+    Attributes:
+        examples: Which.
+        outcomes: What became of each.
+        began: When, in seconds of the engine's clock.
+        seconds: What it took.
+        n_parts: Of how many parts of the machine one did it.
+    """
+
+    examples: Sequence[Waiting[AskedExample]]
+    outcomes: Mapping[AskedExample, Outcome]
+    began: float
+    seconds: float
+    n_parts: int
 
 
 class Worker:
@@ -67,7 +89,9 @@ class Worker:
         self._clock = clock
         self._thread: threading.Thread | None = None
         self._is_warm = False
-        self._lanes = Lanes(1 if model.device.type == "cuda" else settings.lanes)
+        self._lanes: Lanes[_Computed] = Lanes(
+            1 if model.device.type == "cuda" else settings.lanes, on_done=backlog.wake
+        )
         self._lock = threading.Lock()
         self._tidied = clock()
 
@@ -145,6 +169,8 @@ class Worker:
         """Computes batch after batch until the backlog is closed."""
         while self._step():
             pass
+        while self._lanes.n_busy:
+            self._finish(self._lanes.take_done())
 
     def _step(self) -> bool:
         """Computes what comes next; a function of its own, so that nothing is held by waiting.
@@ -152,29 +178,51 @@ class Worker:
         Returns:
             False once the backlog is closed.
         """
-        is_open = self._backlog.next()
+        lanes = self._lanes
+        if lanes.are_full or lanes.has_done():
+            self._finish(lanes.take_done())
+            return True
+        batch = self._backlog.next(n_parts=lanes.n if lanes.n_busy else 1, until=lanes.has_done)
         for each in self._backlog.taken_dropped():
             self._reporting.dropped(each.examples, each.at, each.code)
-        for example in self._backlog.batch.late:
+        if batch is None:
+            return False
+        for example in batch.late:
             _settle(example, ExpiredError("there was no answer in the time that was allowed."))
-        if self._backlog.batch.examples:
-            self._compute()
-            self._tidy()
-        self._backlog.finish()
-        return is_open
+        self._backlog.finish(batch.late)
+        if batch.examples:
+            self._begin(batch.examples)
+        return True
 
-    def _compute(self) -> None:
-        """Answers the batch that was taken."""
-        batch = self._backlog.batch.examples
+    def _begin(self, examples: Sequence[Waiting[AskedExample]]) -> None:
+        """Has a batch computed: in lanes if it is large or others compute, else by all cores."""
+        if self._lanes.n_busy:
+            parts = [examples]
+        else:
+            parts = split(examples, self._lanes.n)
+            if len(parts) == 1:
+                self._finish(self._computed(examples, n_parts=1))
+                return
+        for part in parts:
+            self._lanes.begin(partial(self._computed, part, n_parts=self._lanes.n))
+
+    def _computed(self, examples: Sequence[Waiting[AskedExample]], *, n_parts: int) -> _Computed:
+        """What becomes of examples, computed in this thread by one of some parts of the machine."""
         began = self._clock()
         started = time.perf_counter()
-        examples = [example.what for example in batch]
-        outcomes = self._lanes.outcomes(self._answering.outcomes, examples)
+        outcomes = self._answering.outcomes([example.what for example in examples])
         seconds = time.perf_counter() - started
-        self._backlog.pace.learn(sum(example.n_tokens for example in batch), seconds)
-        for example in batch:
-            _settle(example, outcomes[example.what])
-        self._reporting.computed(batch, outcomes, began, seconds)
+        return _Computed(examples, outcomes, began, seconds, n_parts)
+
+    def _finish(self, done: _Computed) -> None:
+        """Gives examples their outcomes."""
+        n_tokens = sum(example.n_tokens for example in done.examples)
+        self._backlog.pace.learn(n_tokens * done.n_parts, done.seconds)
+        for example in done.examples:
+            _settle(example, done.outcomes[example.what])
+        self._reporting.computed(done.examples, done.outcomes, done.began, done.seconds)
+        self._tidy()
+        self._backlog.finish(done.examples)
 
     def _tidy(self) -> None:
         """Keeps a process that lives long from holding what batches of all sizes left behind."""

@@ -1,4 +1,4 @@
-"""All that waits, the batch that is computed, and whether there is room for more."""
+"""All that waits, what is computed, and whether there is room for more."""
 
 from __future__ import annotations
 
@@ -69,7 +69,6 @@ class Backlog(Generic[WhatT]):
 
     Attributes:
         pace: How fast batches are computed.
-        batch: What is computed now.
     """
 
     def __init__(self, settings: EngineSettings, clock: Callable[[], float]) -> None:
@@ -80,13 +79,14 @@ class Backlog(Generic[WhatT]):
             clock: Seconds since any moment.
         """
         self.pace = Pace()
-        self.batch: Taken[WhatT] = Taken(0)
         self._settings = settings
         self._clock = clock
         self._changed = threading.Condition()  # with a lock that its owner may take again
         self._queues: dict[Priority, WaitingQueue[WhatT]] = {
             priority: WaitingQueue() for priority in _PRIORITIES
         }
+        self._taken: Taken[WhatT] = Taken(0)  # while it is filled
+        self._computing: dict[Waiting[WhatT], None] = {}  # taken and not finished
         self._dropped: list[Dropped[WhatT]] = []  # what observers are not told yet
         self._is_draining = False
         self._is_closed = False
@@ -140,27 +140,43 @@ class Backlog(Generic[WhatT]):
         with self._changed:
             self._check_room(priority, tasks, None)
 
-    def next(self) -> bool:
-        """Waits for something to do, and makes it `batch`.
+    def next(
+        self, *, n_parts: int = 1, until: Callable[[], bool] = lambda: False
+    ) -> Taken[WhatT] | None:
+        """Waits for something to do, and takes it out.
+
+        Args:
+            n_parts: Of how many parts of the machine one computes it.
+            until: Nothing is waited for any more when this is so; it is asked after each `wake`.
 
         Returns:
-            False once it is closed: there is no batch then.
+            A batch, perhaps with nothing in it; None once the backlog is closed.
         """
         with self._changed:
-            self._changed.wait_for(lambda: self._is_closed or self._has_waiting() or self._dropped)
+            self._changed.wait_for(
+                lambda: self._is_closed or until() or self._has_waiting() or self._dropped
+            )
             if self._is_closed:
-                return False
+                return None
             self._moved = self._clock()
-            self.batch = Taken(self._budget())
+            batch = self._taken = Taken(self._budget() // n_parts)
             for priority in _PRIORITIES:  # bulk fills what others leave
-                self._queues[priority].take(self.batch, self._moved)
-            self._note_dropped(self.batch.late, "expired")
-            return True
+                self._queues[priority].take(batch, self._moved)
+            self._computing |= dict.fromkeys((*batch.examples, *batch.late))
+            self._taken = Taken(0)
+            self._note_dropped(batch.late, "expired")
+            return batch
 
-    def finish(self) -> None:
-        """Takes note that the batch is done."""
+    def wake(self) -> None:
+        """Has whoever waits for something to do look whether that is still wanted."""
         with self._changed:
-            self.batch = Taken(0)
+            self._changed.notify_all()
+
+    def finish(self, examples: Sequence[Waiting[WhatT]]) -> None:
+        """Takes note that examples of a batch have their outcomes."""
+        with self._changed:
+            for example in examples:
+                self._computing.pop(example, None)  # given up meanwhile, perhaps
             self._moved = self._clock()
             self._changed.notify_all()
 
@@ -169,13 +185,13 @@ class Backlog(Generic[WhatT]):
 
         Args:
             code: Why, for observers.
-            computing: Whether the batch is given up with it.
+            computing: Whether what is computed is given up with it.
         """
         with self._changed:
             found = [example for queue in self._queues.values() for example in queue.drain()]
             if computing:
-                found += self.batch.examples + self.batch.late
-                self.batch = Taken(0)
+                found += [*self._computing, *self._taken.examples, *self._taken.late]
+                self._computing, self._taken = {}, Taken(0)
             self._note_dropped(found, code)
             return found
 
@@ -221,7 +237,7 @@ class Backlog(Generic[WhatT]):
     # below, the lock is held by whoever calls
 
     def _n_open(self) -> int:
-        return sum(map(len, self._queues.values())) + len(self.batch.examples)
+        return sum(map(len, self._queues.values())) + len(self._computing)
 
     def _has_waiting(self) -> bool:
         return any(map(len, self._queues.values()))
@@ -244,7 +260,7 @@ class Backlog(Generic[WhatT]):
         ahead = self._queues[priority].ahead_of(tasks, budget)
         if priority == "bulk":
             ahead += self._queues["interactive"].n_tokens
-        ahead += sum(example.n_tokens for example in self.batch.examples)
+        ahead += sum(example.n_tokens for example in self._computing)
         delay_s = self._queues[priority].delay_s(tasks, self._clock())
         return max(self.pace.wait(ahead, budget), delay_s)
 

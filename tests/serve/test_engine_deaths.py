@@ -131,7 +131,10 @@ def test_a_thread_that_is_killed_while_it_sleeps_is_replaced(make_engine):
     assert engine.health().n_restarts == 1
 
 
-@pytest.mark.parametrize(("part", "step"), [("_backlog", "next"), ("_worker", "_compute")])
+@pytest.mark.parametrize(
+    ("part", "step"),
+    [("_backlog", "next"), ("_worker", "_begin"), ("_worker", "_computed"), ("_worker", "_finish")],
+)
 def test_no_example_is_lost_wherever_the_thread_dies(make_engine, held, part, step):
     """Also where it has taken examples, and put them nowhere yet."""
     engine = make_engine()
@@ -141,11 +144,11 @@ def test_no_example_is_lost_wherever_the_thread_dies(make_engine, held, part, st
         whole = getattr(owner, step)
         calls = []
 
-        def dies():
+        def dies(*args, **options):
             calls.append(1)
             if len(calls) == 1:
                 raise Killed
-            return whole()
+            return whole(*args, **options)
 
         setattr(owner, step, dies)
     for request in requests:

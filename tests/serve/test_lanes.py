@@ -1,4 +1,4 @@
-"""Large batches in parts side by side."""
+"""Parts of the machine that compute apart."""
 
 import threading
 from types import SimpleNamespace
@@ -6,19 +6,18 @@ from types import SimpleNamespace
 import pytest
 import torch
 
+from polyhead.contracts import Prediction
+from polyhead.errors import UnavailableError
 from polyhead.serve import EngineSettings
 from polyhead.serve.lanes import Lanes, split
 
+PATIENCE_S = 20
+LONG = " ".join(["red"] * 30)
+"""Nine of these are computed in lanes."""
+
 
 def examples(*n_tokens):
-    return [SimpleNamespace(encoded=SimpleNamespace(n_tokens=n)) for n in n_tokens]
-
-
-class Example:
-    """One that can be a key."""
-
-    def __init__(self, n_tokens):
-        self.encoded = SimpleNamespace(n_tokens=n_tokens)
+    return [SimpleNamespace(n_tokens=n) for n in n_tokens]
 
 
 @pytest.fixture
@@ -44,7 +43,7 @@ def test_parts_are_alike_and_keep_the_order(n):
     many = examples(*[30] * 40)
     parts = split(many, n)
     assert [example for part in parts for example in part] == many
-    sizes = [sum(example.encoded.n_tokens for example in part) for part in parts]
+    sizes = [sum(example.n_tokens for example in part) for part in parts]
     assert len(sizes) == n
     assert max(sizes) - min(sizes) <= 60
 
@@ -55,45 +54,49 @@ def test_one_long_example_is_a_part_of_its_own():
     assert [len(part) for part in split(examples(1000), 2)] == [1]
 
 
-def test_parts_are_computed_in_different_threads_at_once(lanes):
-    both = threading.Barrier(2, timeout=20)
-    names = set()
+def test_lanes_compute_at_once_in_threads_of_their_own(lanes):
+    both = threading.Barrier(2, timeout=PATIENCE_S)
 
-    def answer(part):
+    def compute():
         both.wait()
-        names.add(threading.current_thread().name)
-        return {example: len(part) for example in part}
+        return threading.current_thread().name
 
-    batch = [Example(200) for _ in range(4)]
-    assert lanes.outcomes(answer, batch) == dict.fromkeys(batch, 2)
+    lanes.begin(compute)
+    assert (lanes.n_busy, lanes.are_full) == (1, False)
+    lanes.begin(compute)
+    assert (lanes.n_busy, lanes.are_full) == (2, True)
+    names = {lanes.take_done(), lanes.take_done()}
     assert names == {"polyhead-lane-0", "polyhead-lane-1"}
+    assert (lanes.n_busy, lanes.has_done()) == (0, False)
 
 
-def test_what_is_small_is_computed_by_whoever_asks(lanes):
-    def answer(part):
-        return dict.fromkeys(part, threading.current_thread().name)
-
-    batch = [Example(5), Example(5)]
-    assert set(lanes.outcomes(answer, batch).values()) == {threading.current_thread().name}
+def test_whoever_is_done_first_is_taken_back_first():
+    told = threading.Event()
+    lanes = Lanes(2, on_done=told.set)
+    gate = threading.Event()
+    lanes.begin(lambda: gate.wait(PATIENCE_S) and "late")
+    assert not lanes.has_done()
+    lanes.begin(lambda: "early")
+    assert told.wait(PATIENCE_S)
+    assert lanes.has_done()
+    assert lanes.take_done() == "early"
+    gate.set()
+    assert lanes.take_done() == "late"
+    lanes.close()
 
 
 @pytest.mark.parametrize("error", [ValueError("no"), KeyboardInterrupt()])
-def test_what_a_part_raises_is_raised_when_all_are_done(lanes, error):
-    done = []
+def test_what_a_lane_raises_is_raised_where_it_is_taken_back(lanes, error):
+    def fails():
+        raise error
 
-    def answer(part):
-        if part[0] is batch[0]:
-            raise error
-        done.append(part)
-        return dict.fromkeys(part)
-
-    batch = [Example(300), Example(300)]
-    with pytest.raises(type(error)):
-        lanes.outcomes(answer, batch)
-    assert done == [[batch[1]]]
-    batch = [Example(300), Example(300)]
-    with pytest.raises(type(error)):  # its threads are still there
-        lanes.outcomes(answer, batch)
+    for _ in range(3):  # its threads are still there
+        lanes.begin(fails)
+        with pytest.raises(type(error)):
+            lanes.take_done()
+        assert lanes.n_busy == 0
+    lanes.begin(lambda: 1)
+    assert lanes.take_done() == 1
 
 
 @pytest.fixture
@@ -106,15 +109,11 @@ def four_threads():
 
 @pytest.mark.usefixtures("four_threads")
 def test_each_lane_has_its_share_of_the_threads_and_the_others_keep_theirs():
-    seen = []
-
-    def answer(part):
-        seen.append(torch.get_num_threads())
-        return dict.fromkeys(part)
-
     lanes = Lanes()
     assert lanes.n == 2
-    lanes.outcomes(answer, [Example(300), Example(300)])
+    for _ in range(2):
+        lanes.begin(torch.get_num_threads)
+    seen = [lanes.take_done(), lanes.take_done()]
     lanes.close()
     assert seen == [2, 2]
     assert torch.get_num_threads() == 4
@@ -137,3 +136,53 @@ def test_answers_in_lanes_are_those_of_the_model(make_engine, model):
 def test_settings_say_how_many():
     assert EngineSettings(lanes=3).lanes == 3
     assert EngineSettings().lanes is None
+
+
+@pytest.fixture
+def one_held(make_engine, model, gate):
+    """An engine of two lanes, of which one computes and does not come back."""
+    engine = make_engine(lanes=2)
+    engine.submit("red", "mood").result(PATIENCE_S)
+    model.heads["odd"].computes = gate
+    request = engine.enqueue(engine.read({"odd": ["is the day"], "mood": [LONG] * 9}))
+    assert gate.entered.wait(PATIENCE_S)
+    yield SimpleNamespace(engine=engine, request=request, gate=gate)
+    model.heads["odd"].computes = None
+    gate.opened.set()
+    request.done.result(PATIENCE_S)
+
+
+def test_a_free_lane_takes_what_comes_while_another_computes(one_held):
+    for n in (1, 9, 1):
+        futures = [one_held.engine.submit(LONG, "topic") for _ in range(n)]
+        assert all(isinstance(each.result(PATIENCE_S), Prediction) for each in futures)
+    assert not one_held.request.done.done()
+
+
+def test_an_engine_waits_for_its_lanes_before_it_is_empty(one_held):
+    engine = one_held.engine
+    assert not engine.wait_until_empty(0.05)
+    one_held.gate.opened.set()
+    assert engine.wait_until_empty(PATIENCE_S)
+    found = [each for outcomes in one_held.request.outcomes.values() for each in outcomes]
+    assert all(isinstance(each, Prediction) for each in found)
+
+
+def test_an_engine_that_dies_beside_a_lane_answers_nobody_twice(one_held, monkeypatch):
+    engine = one_held.engine
+
+    def dies(*_, **__):
+        raise BaseException("by hand")  # noqa: TRY002 - no failure of a plugin
+
+    monkeypatch.setattr(engine._worker, "_computed", dies)
+    with pytest.raises(UnavailableError):
+        engine.submit("red", "mood").result(PATIENCE_S)
+    one_held.request.done.result(PATIENCE_S)
+    assert isinstance(one_held.request.outcomes["odd"][0], UnavailableError)
+    monkeypatch.undo()
+    assert isinstance(engine.submit("red", "mood").result(PATIENCE_S), Prediction)
+    one_held.gate.opened.set()  # what it computes nobody waits for any more
+    assert engine.wait_until_empty(PATIENCE_S)
+    assert isinstance(one_held.request.outcomes["odd"][0], UnavailableError)
+    assert isinstance(engine.submit("red", "mood").result(PATIENCE_S), Prediction)
+    assert engine.health().n_restarts == 1

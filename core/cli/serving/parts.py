@@ -74,10 +74,10 @@ def serve_plan(plan: ServerPlan, listener: socket.socket, started: float, *, as_
         _spare_collector()
 
         def tell_ready() -> None:
-            if as_json:
-                _print_address(listener, store)
             seconds = time.perf_counter() - started
             note(f"{_told(listener, store, plan)} Ready after {seconds:.1f} s.")
+            if as_json:  # last: who reads it may look at the rest at once
+                _print_address(listener, store)
 
         process = ServerProcess(
             app, engine, drain_s=plan.drain_s, root_path=plan.root_path, tell=note
