@@ -27,7 +27,7 @@ __all__ = ["Lanes", "split"]
 DoneT = TypeVar("DoneT")
 
 _MOST_LANES: Final = 2
-_LEAST_TOKENS: Final = 256
+_LEAST_TOKENS: Final = 128
 """Of a batch that is split: the weights are read once for each part."""
 
 
