@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Literal
 
 from polyhead.serve.http.wire import header_of
+from polyhead.serve.key_ring import KeyRing
 
 if TYPE_CHECKING:
     from pydantic import SecretStr
@@ -27,8 +26,8 @@ class Keys:
     """
 
     def __init__(self, api: Iterable[SecretStr], admin: Iterable[SecretStr]) -> None:
-        self._api = [_digest(key.get_secret_value().encode()) for key in api]
-        self._admin = [_digest(key.get_secret_value().encode()) for key in admin]
+        self._api = KeyRing(key.get_secret_value() for key in api)
+        self._admin = KeyRing(key.get_secret_value() for key in admin)
         self.are_needed = bool(self._api)
         self.has_admin = bool(self._admin)
 
@@ -40,17 +39,8 @@ class Keys:
         given = _given(scope)
         if given is None:
             return "nobody"
-        digest = _digest(given)
-        is_admin = is_api = False
-        for key in self._admin:
-            is_admin |= hmac.compare_digest(key, digest)
-        for key in self._api:
-            is_api |= hmac.compare_digest(key, digest)
+        is_admin, is_api = self._admin.has(given), self._api.has(given)
         return "admin" if is_admin else "api" if is_api else "nobody"
-
-
-def _digest(key: bytes) -> bytes:
-    return hashlib.sha256(key).digest()
 
 
 def _given(scope: Scope) -> bytes | None:

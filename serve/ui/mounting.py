@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, Final
 
 from polyhead.errors import MissingExtraError
+from polyhead.serve.key_ring import KeyRing
 from polyhead.serve.ui.asking import Limits
 from polyhead.serve.ui.doors import Doors
 from polyhead.serve.ui.figures import Figures
-from polyhead.serve.ui.keys import KeyCheck
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -63,14 +63,14 @@ def mount_ui(
     figures = Figures()
     engine.observers.append(figures)
     limits = limits if limits is not None else Limits()
-    check = KeyCheck(api_keys)
+    keys = KeyRing(api_keys)
     _redirect(app)
     gradio.mount_gradio_app(
         app,
         build_page(engine, store, figures, limits),
         _PATH,
         app_kwargs={"middleware": [_doors(limits)]},
-        auth=check if check.has_keys else None,
+        auth=_check(keys) if keys else None,
         auth_message=_ASKS_FOR_KEY,
         theme=theme(),
         css=STYLE,
@@ -96,6 +96,11 @@ def _gradio() -> Any:
     except ImportError as error:
         raise MissingExtraError("gradio", "ui", "the playground") from error
     return gradio
+
+
+def _check(keys: KeyRing) -> Callable[[str, str], bool]:
+    """Whether the password of some user is a key; the name may be any."""
+    return lambda _, password: keys.has(password.encode(errors="surrogatepass"))
 
 
 def _redirect(app: FastAPI) -> None:

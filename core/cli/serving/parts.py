@@ -30,6 +30,11 @@ ResultT = TypeVar("ResultT")
 
 _LOOK_S: Final = 0.005
 _WARM_S: Final = 120.0
+_CACHES: Final = ("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "LRU_CACHE_CAPACITY")
+"""Where oneDNN keeps kernels for the whole process, and torch those of oneDNN for each thread."""
+_MOST_KERNELS: Final = "64"
+"""Each number of tokens has kernels of its own: by default 1,024 are kept in each place, which are
+hundreds of megabytes, and to make them anew takes no time that could be measured."""
 _COLLECTING: Final = (20_000, 20, 20)
 """New objects from one look of the garbage collector to the next; looks at them until those that
 were there before are looked at too; and again."""
@@ -44,8 +49,8 @@ def serve_plan(plan: ServerPlan, listener: socket.socket, started: float, *, as_
         started: When the command began, by `time.perf_counter`.
         as_json: Whether the address is told on standard output as well.
     """
-    # each number of tokens has kernels of its own: by default oneDNN keeps hundreds of megabytes
-    os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "64")  # read when torch is imported
+    for variable in _CACHES:
+        os.environ.setdefault(variable, _MOST_KERNELS)  # read when torch is imported
     from polyhead.cli.serving.process import ServerProcess
     from polyhead.serve.engine import Engine
     from polyhead.serve.http import ServerSettings, create_app
