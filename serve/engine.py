@@ -44,7 +44,7 @@ class EngineHealth:
     Attributes:
         is_running: Whether its thread is there and has warmed up.
         is_draining: Whether it takes nothing more.
-        is_stalled: Whether examples wait, and none was finished for too long.
+        is_stalled: Whether examples wait or are computed, and nothing came of it for too long.
         n_waiting: Examples that wait.
         waiting_tokens: What they cost.
         tokens_per_s: How fast they are computed.

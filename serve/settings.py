@@ -51,7 +51,7 @@ class EngineSettings(BaseModel):
         default=60.0,
         gt=0,
         allow_inf_nan=False,
-        description="An engine that has finished nothing for so long, while rows wait, is stuck.",
+        description="An engine with a batch that takes so long, or none while rows wait, is stuck.",
     )
     failures_to_break: int = Field(
         default=5, ge=1, description="Failures of a task in a row until it is given up for a while."

@@ -50,7 +50,7 @@ class Plan:
     """
 
     rounds: int = 3
-    seconds: float = 6.0
+    seconds: float = 12.0
     steady_s: float = 60.0
     overload_s: float = 30.0
     idle_s: float = 20.0

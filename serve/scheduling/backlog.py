@@ -53,7 +53,8 @@ class BacklogFigures:
         n_waiting: Examples that wait.
         waiting_tokens: What they cost.
         wait_s: How long one would wait that came now.
-        idle_s: Seconds since a batch was begun or done; 0 where there is nothing to do.
+        idle_s: Seconds since the oldest batch that is computed was begun, or since one was begun or
+            done where none is; 0 where there is nothing to do.
         is_draining: Whether nothing more is taken.
     """
 
@@ -86,7 +87,7 @@ class Backlog(Generic[WhatT]):
             priority: WaitingQueue() for priority in _PRIORITIES
         }
         self._taken: Taken[WhatT] = Taken(0)  # while it is filled
-        self._computing: dict[Waiting[WhatT], None] = {}  # taken and not finished
+        self._computing: dict[Waiting[WhatT], float] = {}  # taken and not finished; since when
         self._dropped: list[Dropped[WhatT]] = []  # what observers are not told yet
         self._is_draining = False
         self._is_closed = False
@@ -162,7 +163,7 @@ class Backlog(Generic[WhatT]):
             batch = self._taken = Taken(self._budget() // n_parts)
             for priority in _PRIORITIES:  # bulk fills what others leave
                 self._queues[priority].take(batch, self._moved)
-            self._computing |= dict.fromkeys((*batch.examples, *batch.late))
+            self._computing |= dict.fromkeys((*batch.examples, *batch.late), self._moved)
             self._taken = Taken(0)
             self._note_dropped(batch.late, "expired")
             return batch
@@ -230,7 +231,7 @@ class Backlog(Generic[WhatT]):
                 n_waiting=sum(map(len, self._queues.values())),
                 waiting_tokens=sum(queue.n_tokens for queue in self._queues.values()),
                 wait_s=self._wait_s("interactive", ()),
-                idle_s=self._clock() - self._moved if self._n_open() else 0.0,
+                idle_s=self._idle_s(),
                 is_draining=self._is_draining,
             )
 
@@ -238,6 +239,11 @@ class Backlog(Generic[WhatT]):
 
     def _n_open(self) -> int:
         return sum(map(len, self._queues.values())) + len(self._computing)
+
+    def _idle_s(self) -> float:
+        if not self._n_open():
+            return 0.0
+        return self._clock() - next(iter(self._computing.values()), self._moved)
 
     def _has_waiting(self) -> bool:
         return any(map(len, self._queues.values()))

@@ -159,6 +159,21 @@ def test_a_free_lane_takes_what_comes_while_another_computes(one_held):
     assert not one_held.request.done.done()
 
 
+def test_an_engine_with_a_lane_that_never_comes_back_is_stalled(make_engine, model, gate, clock):
+    engine = make_engine(lanes=2, clock=clock, stall_s=60.0)
+    model.heads["odd"].computes = gate
+    request = engine.enqueue(engine.read({"odd": ["is the day"], "mood": [LONG] * 9}))
+    assert gate.entered.wait(PATIENCE_S)
+    clock.now += 60.1
+    engine.submit("red", "topic").result(PATIENCE_S)  # the other lane goes on
+    assert engine.health().is_stalled
+    model.heads["odd"].computes = None
+    gate.opened.set()
+    request.done.result(PATIENCE_S)
+    assert engine.wait_until_empty(PATIENCE_S)
+    assert not engine.health().is_stalled
+
+
 def test_an_engine_waits_for_its_lanes_before_it_is_empty(one_held):
     engine = one_held.engine
     assert not engine.wait_until_empty(0.05)
