@@ -73,7 +73,7 @@ def test_the_command_is_kept_without_the_folders_of_the_machine(monkeypatch):
     )
     assert run.command_of(given) == (
         "python benchmarks/serve/run.py --peer-python PEER_PYTHON --only steady --tasks 100 "
-        "--stored 2000 --resident 200 --rounds 3 --seconds 6 --threads 2"
+        "--stored 2000 --resident 200 --rounds 3 --seconds 12 --threads 2"
     )
 
 
