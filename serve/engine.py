@@ -5,7 +5,7 @@
         answers = [future.result() for future in futures]
 
 Examples wait, not calls: those of any tasks and callers are computed together. A batch is begun as
-soon as the last one is done, with what waits then; nothing waits for a timer.
+soon as cores are free, with what waits then; nothing waits for a timer.
 """
 
 from __future__ import annotations

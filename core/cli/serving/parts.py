@@ -7,9 +7,9 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeVar
 
@@ -76,7 +76,7 @@ def serve_plan(plan: ServerPlan, listener: socket.socket, started: float, *, as_
             store.watch(plan.watch_s)
         _wait_until_warm(engine)
 
-        _spare_collector()
+        stack.enter_context(_seldom_collecting())
 
         def tell_ready() -> None:
             seconds = time.perf_counter() - started
@@ -88,19 +88,25 @@ def serve_plan(plan: ServerPlan, listener: socket.socket, started: float, *, as_
             app, engine, drain_s=plan.drain_s, root_path=plan.root_path, tell=note
         )
         process.serve_on(listener, tell_ready)
-    gc.unfreeze()
     note("Stopped.")
 
 
-def _spare_collector() -> None:
-    """Has the garbage collector look seldom, and never through what was imported and loaded so far.
+@contextmanager
+def _seldom_collecting() -> Iterator[None]:
+    """Inside, the garbage collector looks seldom, and never through what was there before.
 
     A look through all of that takes 0.3 s in which nobody is answered; one through the tasks that
     come and go costs a server that swaps them a fiftieth of its time. Little is left to it: what
     requests and tasks leave behind is freed when the last reference to it goes.
     """
+    before = gc.get_threshold()
     gc.freeze()
     gc.set_threshold(*_COLLECTING)
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
+        gc.unfreeze()
 
 
 def _in_passing_thread(make: Callable[[], ResultT]) -> ResultT:
