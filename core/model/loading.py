@@ -214,7 +214,7 @@ def _build(recipe: _Recipe[PartT], manifest: Manifest, path: Path, content: byte
     else:
         tensors = tensors_in(content, expected, path)
     module = recipe.make()
-    module.load_state_dict(tensors, assign=True)
+    module.load_state_dict(tensors)
     return module
 
 

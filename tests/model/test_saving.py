@@ -19,8 +19,9 @@ from polyhead.errors import (
     UnknownTaskError,
     WriteError,
 )
-from polyhead.heads import ClassificationHeadConfig
+from polyhead.heads import ClassificationHead, ClassificationHeadConfig
 from polyhead.model import DistilBertModelWithHeads
+from polyhead.testing.registration import registered
 from polyhead.tokenizer import TextSettings
 
 IDS = torch.tensor([[2, 7, 9, 3], [2, 11, 8, 3]])
@@ -175,6 +176,34 @@ def test_a_part_takes_the_precision_and_mode_of_its_model(model, other, tmp_path
     assert {weight.dtype for weight in weights} == {torch.float64}
     assert other.heads["mood"].training
     assert other.adapters["mood"].training
+
+
+class KeepingConfig(ClassificationHeadConfig):
+    """Of the head that keeps its weights in a list too."""
+
+
+class KeepingHead(ClassificationHead):
+    """A head that computes with its weights from a list of its own."""
+
+    kind = "keeping"
+    Config = KeepingConfig
+
+    def __init__(self, config, shape):
+        super().__init__(config, shape)
+        self.kept = list(self.parameters())
+
+
+def test_what_a_head_keeps_of_its_weights_are_those_that_are_loaded(model, other, tmp_path):
+    with registered(KeepingHead):
+        model.add_task("kept", head=KeepingConfig(labels=("no", "yes")), adapter=None)
+        model.save_task("kept", tmp_path / "kept")
+        other.load_task(tmp_path / "kept")
+    found, expected = other.heads["kept"], model.heads["kept"]
+    for kept, weight, saved in zip(
+        found.kept, found.parameters(), expected.parameters(), strict=True
+    ):
+        assert kept is weight
+        assert torch.equal(kept, saved)
 
 
 def test_loading_leaves_the_random_numbers_as_they_were(model, other, tmp_path):
